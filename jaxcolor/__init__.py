@@ -1,0 +1,1 @@
+"""Colour grey pictures: training, evaluation and inference in JAX/Flax."""
