@@ -1,0 +1,120 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import skimage.color
+import skimage.data
+from ml_collections import ConfigDict
+
+from jaxcolor.color import spaces
+from jaxcolor.errors import UserError
+
+SPACES = [spaces.Lab(), spaces.Lab(scale=127.5), spaces.Rgb()]
+each_space = pytest.mark.parametrize('space', SPACES, ids=repr)
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    """A crop of a photograph, noise, and one grey picture; uint8 [3, 32, 32, 3]."""
+    photo = skimage.data.astronaut()[:256:8, 100:356:8]
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    return np.stack([photo, noise, noise[..., :1].repeat(3, axis=-1)])
+
+
+@each_space
+def test_join_undoes_split(space, image):
+    x, y = jax.jit(space.split)(image)
+    assert x.shape == (3, 32, 32, 1)
+    assert y.shape == (3, 32, 32, space.channels)
+    assert x.dtype == y.dtype == jnp.float32
+    np.testing.assert_allclose(jax.jit(space.join)(x, y) * 255, image, atol=0.1)
+
+
+@each_space
+def test_input_and_target_lie_in_the_range_of_tanh(space):
+    axis = np.linspace(0, 255, 18, dtype=np.uint8)
+    cube = np.stack(np.meshgrid(axis, axis, axis), axis=-1)
+    x, y = space.split(cube)
+    np.testing.assert_allclose([x.min(), x.max()], [-1, 1], atol=1e-5)
+    assert jnp.abs(y).max() <= 1
+
+
+def test_lab_is_scaled_lab(image):
+    lab = skimage.color.rgb2lab(image)
+    x, y = spaces.Lab().split(image)
+    np.testing.assert_allclose(x, lab[..., :1] / 50 - 1, atol=1e-4)
+    np.testing.assert_allclose(y, lab[..., 1:] / 110, atol=1e-4)
+
+
+def test_every_space_shows_the_generator_the_same_picture(image):
+    inputs = [space.split(image)[0] for space in SPACES]
+    for x in inputs[1:]:
+        np.testing.assert_allclose(x, inputs[0], atol=1e-5)
+
+
+def test_grey_is_the_picture_without_chroma(image):
+    x, y = spaces.Lab().split(image)
+    grey = spaces.grey(x)
+    np.testing.assert_array_equal(grey, grey[..., :1].repeat(3, axis=-1))
+    np.testing.assert_allclose(grey, spaces.Lab().join(x, jnp.zeros_like(y)), atol=1e-4)
+    np.testing.assert_allclose(grey[2] * 255, image[2], atol=0.01)
+
+
+@each_space
+def test_join_clips_and_keeps_gradients_finite(space, image):
+    x, _ = space.split(image)
+    y = jnp.full((*x.shape[:-1], space.channels), 1.0)
+    rgb = space.join(x, y)
+    assert ((rgb >= 0) & (rgb <= 1)).all()
+    gradient = jax.jit(jax.grad(lambda y: space.join(x, y).sum()))
+    for value in (-1.0, 0.0, 1.0):
+        assert np.isfinite(gradient(jnp.full_like(y, value))).all()
+
+
+@each_space
+def test_join_widens_bfloat16(space, image):
+    x, y = (a.astype(jnp.bfloat16) for a in space.split(image))
+    rgb = space.join(x, y)
+    assert rgb.dtype == jnp.float32
+    np.testing.assert_array_equal(rgb, space.join(x.astype(jnp.float32), y.astype(jnp.float32)))
+
+
+@pytest.mark.parametrize('mapping', [dict, ConfigDict])
+def test_build_by_name(mapping):
+    assert spaces.build_space(mapping({'name': 'lab'})) == spaces.Lab(scale=110.0)
+    assert spaces.build_space(mapping({'name': 'lab', 'scale': 127.5})) == spaces.Lab(scale=127.5)
+    assert spaces.build_space(mapping({'name': 'rgb'})) == spaces.Rgb()
+
+
+@pytest.mark.parametrize(
+    ('config', 'message'),
+    [
+        ({'name': 'hsv'}, r"space.name is 'hsv': no such space. Known: lab, rgb"),
+        ({}, 'space.name is None'),
+        ({'name': 'lab', 'scal': 1}, r'space.scal: the lab space has no such field. Known: name, scale'),
+        ({'name': 'rgb', 'scale': 1}, r'space.scale: the rgb space has no such field. Known: name\.'),
+        ({'name': 'lab', 'scale': 0}, 'space.scale is 0'),
+        ({'name': 'lab', 'scale': '110'}, "space.scale is '110'"),
+        ({'name': ['lab']}, 'space.name is'),
+    ],
+)
+def test_user_mistakes_are_named(config, message):
+    with pytest.raises(UserError, match=message):
+        spaces.build_space(config)
+
+
+def test_flip_mirrors_some_pictures_whole(image):
+    batch = np.tile(image, (20, 1, 1, 1))
+    flipped = np.asarray(jax.jit(spaces.flip)(batch, jax.random.key(0)))
+    assert flipped.dtype == np.uint8
+    kept = (flipped == batch).all(axis=(1, 2, 3))
+    mirrored = (flipped == batch[:, :, ::-1]).all(axis=(1, 2, 3))
+    assert (kept ^ mirrored).all()
+    assert 15 < kept.sum() < 45
+
+
+def test_flip_follows_the_key(image):
+    batch = np.tile(image, (10, 1, 1, 1))
+    first, again, other = (spaces.flip(batch, jax.random.key(seed)) for seed in (0, 0, 1))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
