@@ -1,0 +1,1 @@
+"""Evaluation: how good generated pictures are, in numbers, grids and curves."""
