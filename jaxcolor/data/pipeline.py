@@ -1,0 +1,177 @@
+"""Batches of uint8 RGB pictures, through Grain; their order is a function of (seed, step) alone."""
+
+import contextlib
+import dataclasses
+import functools
+import logging
+import math
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import grain
+import numpy as np
+from absl import flags
+from jaxtyping import Float, Int
+from ml_collections import ConfigDict
+from tqdm import tqdm
+
+from jaxcolor.data import pictures
+from jaxcolor.data.loading import Batch, Decoder, LoadTest, LoadTrain, open_decoder
+from jaxcolor.data.sources import Source, open_source
+from jaxcolor.errors import UserError
+
+_LOG = logging.getLogger(__name__)
+_THREADS = max(1, min(16, os.cpu_count() or 1))
+
+
+@dataclasses.dataclass
+class Batches(Iterator[Batch]):
+    """Batches `{'image': uint8 [b, s, s, 3], 'mask': bool [b]}` of this process's rows.
+
+    Pictures that turn out unreadable are warned of by name, once per process, and gathered in `unreadable`.
+    """
+
+    source: Source
+    iterator: Iterator[Batch]
+    unreadable: set[str] = dataclasses.field(default_factory=set)
+
+    def __next__(self) -> Batch:
+        batch = next(self.iterator)
+        for index in batch.pop('unreadable'):
+            self.unreadable.add(_warn_unreadable(self.source, int(index)))
+        return batch
+
+
+def train_batches(
+    data: ConfigDict, *, seed: int, start_step: int = 0, process_index: int = 0, process_count: int = 1
+) -> Batches:
+    """Training batches without end, shuffled anew in every epoch; prefetched.
+
+    Batch k of a seed holds the same pictures, cropped the same way, wherever reading starts and however many
+    processes share it: process p of n gets rows `p::n`. An epoch's last batch is filled from the next epoch.
+    An unreadable picture's place is taken by the next readable one: every row's mask is True.
+
+    Args:
+      data: `source`, `train_split`, `image_size`, `batch_size` (of all processes together), `crop` ('random'
+        or 'center'), `min_colorfulness` (0 keeps all pictures), `workers` (processes; 0 means threads).
+      seed: of the order and the crops, in [0, 2^32).
+      start_step: the first batch.
+      process_index: this process.
+      process_count: how many processes read.
+
+    Raises:
+      UserError: see `open_source`; a batch that the processes cannot share; no picture colourful enough.
+    """
+    _check_shares(data.batch_size, process_count)
+    if data.crop not in ('random', 'center'):
+        raise UserError(f'data.crop={data.crop!r} is neither random nor center')
+    keep = _training_pictures(data.source, data.train_split, data.image_size, data.min_colorfulness)
+    decoder = open_decoder(data.source, data.train_split, data.image_size)
+    load = LoadTrain(decoder, keep, data.crop == 'random', process_index, process_count)
+    # Only integers are shuffled and batched; a whole batch is then loaded by one function, for Grain's
+    # overhead per element is of the order of decoding a 32-pixel picture.
+    rows = grain.MapDataset.range(len(keep)).seed(seed).shuffle().repeat()
+    batches = rows.batch(data.batch_size, batch_fn=np.asarray).random_map(load)[start_step:]
+    return Batches(decoder.source, iter(_prefetched(batches, data.workers)))
+
+
+def test_batches(data: ConfigDict, *, process_index: int = 0, process_count: int = 1) -> Batches:
+    """Every picture of `data.test_split` once, centre-cropped, in a fixed order; prefetched by threads.
+
+    The last batch is padded; padding and unreadable pictures have mask False. All processes get equally many
+    batches, of the same shapes.
+
+    Args:
+      data: `source`, `test_split`, `image_size`, `batch_size` (of all processes together).
+      process_index: this process, which gets rows `process_index::process_count` of each batch.
+      process_count: how many processes read.
+
+    Raises:
+      UserError: see `open_source`; a batch that the processes cannot share.
+    """
+    _check_shares(data.batch_size, process_count)
+    decoder = open_decoder(data.source, data.test_split, data.image_size)
+    load = LoadTest(decoder, data.batch_size, process_index, process_count)
+    batches = grain.MapDataset.range(math.ceil(len(decoder.source) / data.batch_size)).map(load)
+    return Batches(decoder.source, iter(_prefetched(batches, workers=0)))
+
+
+def steps_per_epoch(data: ConfigDict) -> int:
+    """The fewest training batches that show every picture once: pictures / batch_size, rounded up."""
+    keep = _training_pictures(data.source, data.train_split, data.image_size, data.min_colorfulness)
+    return math.ceil(len(keep) / data.batch_size)
+
+
+def _prefetched(batches: grain.MapDataset, workers: int) -> grain.IterDataset:
+    # Grain's own default keeps 500 elements ready, and an element is a batch here.
+    threads = _THREADS if workers == 0 else max(1, _THREADS // workers)
+    ready = batches.to_iter_dataset(grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads + 2))
+    if workers == 0:
+        return ready
+    if not flags.FLAGS.is_parsed():  # Grain's workers are handed absl's flags; a notebook has not parsed any
+        flags.FLAGS.mark_as_parsed()
+    return ready.mp_prefetch(grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=2))
+
+
+def _check_shares(batch_size: int, process_count: int) -> None:
+    if batch_size % process_count:
+        raise UserError(f'data.batch_size={batch_size} is not a multiple of the {process_count} processes')
+
+
+@functools.lru_cache(maxsize=8)
+def _training_pictures(source: str, split: str, size: int, least: float) -> Int[np.ndarray, ' kept']:
+    """Indices of the pictures at least this colourful (all if it is 0); logs how many are not."""
+    if least <= 0:
+        return np.arange(len(open_source(source, split)))
+    decoder = open_decoder(source, split, size)
+    count = len(decoder.source)
+    values: Float[np.ndarray, ' n'] = np.empty(count)
+    with ThreadPoolExecutor(_THREADS) as pool:
+        parts = [range(start, min(start + 64, count)) for start in range(0, count, 64)]
+        found = zip(parts, pool.map(functools.partial(_colorfulness, decoder), parts), strict=True)
+        # Shown from the third second on, on a terminal.
+        with tqdm(desc='colourfulness', total=count, delay=3, disable=None, leave=False) as progress:
+            for part, value in found:
+                values[part] = value
+                progress.update(len(part))
+    keep, broken = np.flatnonzero(values >= least), np.flatnonzero(np.isnan(values))
+    for index in broken:
+        _warn_unreadable(decoder.source, int(index))
+    if not len(keep):
+        raise UserError(
+            f'data.min_colorfulness={least:g} leaves none of the {count} pictures of {source} {split}; lower it'
+        )
+    dropped = count - len(keep) - len(broken)
+    message = 'data.min_colorfulness=%g drops %d of the %d training pictures of %s %s'
+    _LOG.info(message, least, dropped, count, source, split)
+    return keep
+
+
+def _colorfulness(decoder: Decoder, indices: range) -> Float[np.ndarray, ' n']:
+    """Colourfulness of the pictures' centre crops; nan where one is unreadable."""
+    step = max(1, decoder.size // 64)  # a sample of the pixels tells as much
+    values = np.full(len(indices), np.nan)
+    readable, pixels = [], []
+    for place, index in enumerate(indices):
+        with contextlib.suppress(pictures.UnreadableError):
+            pixels.append(decoder(index, 0.5, 0.5)[::step, ::step])
+            readable.append(place)
+    if readable:
+        values[readable] = pictures.colorfulness(np.stack(pixels))
+    return values
+
+
+def _warn_unreadable(source: Source, index: int) -> str:
+    """Warns once of a picture, and returns its name. It is decoded again, for batches carry no reasons."""
+    name = source.name(index)
+    try:
+        source.decode(source[index], at_least=1)
+    except pictures.UnreadableError as error:
+        _warn_once(f'{name} cannot be read and is left out: {error}')
+    return name
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    _LOG.warning('%s', message)

@@ -1,0 +1,49 @@
+"""Where pictures come from: random access to encoded records."""
+
+import functools
+from typing import Any, Protocol
+
+from PIL import Image
+
+from jaxcolor.data.bundled import open_bundled
+from jaxcolor.data.folder import open_folder
+from jaxcolor.data.tfds import open_tfds
+from jaxcolor.errors import UserError
+
+
+class Source(Protocol):
+    """A list of encoded pictures. It can be pickled, and read by several threads."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> Any:
+        """The encoded record; UnreadableError where it cannot be had."""
+
+    def decode(self, record: Any, at_least: int) -> Image.Image:
+        """Decodes a record into mode 'RGB', at a size whose shorter side is not below `at_least` pixels
+        unless the picture is smaller; UnreadableError where it is broken."""
+
+    def name(self, index: int) -> str:
+        """What to call the picture in a message."""
+
+
+@functools.lru_cache(maxsize=8)
+def open_source(source: str, split: str) -> Source:
+    """Opens a source, once per process: what has been added to it since is not seen.
+
+    Args:
+      source: `tfds:NAME` (a TFDS data set with a feature `image`, under $TFDS_DATA_DIR), `folder:PATH` (the
+        pictures below it) or `bundled` (tiles of the photographs inside scikit-image).
+      split: `train`, `test[:1000]`, `train[:80%]`, … as the source has them.
+
+    Raises:
+      UserError: no such source or split; nothing there that can be read.
+    """
+    kind, _, rest = source.partition(':')
+    if kind == 'tfds' and rest:
+        return open_tfds(rest, split)
+    if kind == 'folder' and rest:
+        return open_folder(rest, split)
+    if source == 'bundled':
+        return open_bundled(split)
+    raise UserError(f'unknown data.source {source!r}; write tfds:NAME (tfds:cifar10), folder:PATH or bundled')

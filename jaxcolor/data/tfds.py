@@ -1,0 +1,137 @@
+"""`tfds:NAME`: TFDS data sets in ArrayRecord files, read without TensorFlow."""
+
+import contextlib
+import dataclasses
+import logging
+import os
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from jaxcolor.data import pictures, splits
+from jaxcolor.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class TfdsRecords:
+    """The feature `image` of a TFDS split; a record is a serialized tf.train.Example. See `sources.Source`."""
+
+    title: str
+    records: Any  # random access to bytes
+    features: Any  # parses `image` alone: twice as fast as all of them
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, index: int) -> bytes:
+        return self.records[index]
+
+    def decode(self, record: bytes, at_least: int) -> Image.Image:
+        """See `pictures.load`."""
+        import tensorflow_datasets as tfds
+
+        skip = {'image': tfds.decode.SkipDecoding()}
+        return pictures.load(self.features.deserialize_example_np(record, decoders=skip)['image'], at_least)
+
+    def name(self, index: int) -> str:
+        """Data set, split and number."""
+        return f'{self.title} picture {index}'
+
+
+def open_tfds(name: str, split: str) -> TfdsRecords:
+    """Opens a split of a TFDS data set, which is prepared first if it has not been.
+
+    Reading a prepared data set imports no TensorFlow; preparing one may, and downloads it.
+
+    Args:
+      name: in TFDS' own syntax: `cifar10`, `coco/2017`, `imagenet2012:5.1.0`.
+      split: in TFDS' own syntax: `train`, `train[:80%]`, `train+test`.
+
+    Raises:
+      UserError: no such data set; neither prepared nor to be prepared here; no feature `image`; no such split.
+    """
+    import tensorflow_datasets as tfds
+
+    source = f'tfds:{name}'
+    folder = os.environ.get('TFDS_DATA_DIR') or tfds.core.constants.DATA_DIR
+    if '://' not in folder:  # a bucket's address stays as it is
+        folder = str(Path(folder).expanduser().resolve())
+    try:
+        builder = tfds.builder(name, data_dir=folder)
+    except tfds.core.DatasetNotFoundError as error:
+        raise UserError(
+            f'{source}: TFDS knows no such data set, and none is prepared in {folder} ($TFDS_DATA_DIR); '
+            'the names are on https://www.tensorflow.org/datasets/catalog'
+        ) from error
+    except (AssertionError, ValueError) as error:
+        raise UserError(f'{source}: {_first_line(error)}') from error
+    if not builder.info.splits:
+        _prepare(builder, source, folder)
+    image = {**builder.info.features}.get('image')
+    if not isinstance(image, tfds.features.Image) or image.np_dtype.__name__ == 'float32':
+        there = ', '.join(builder.info.features)
+        raise UserError(f'{source} has no feature `image` of 8 or 16 bits; it has {there}')
+    if not set(re.findall(r'[a-z_]\w*', split)) <= {*builder.info.splits, 'all'}:
+        raise splits.unknown(split, source, list(builder.info.splits))
+    try:
+        data = builder.as_data_source(split=split)
+    except ValueError as error:
+        raise UserError(f'{source}: split {split!r} is not understood; {_first_line(error)}') from error
+    except NotImplementedError as error:
+        raise UserError(
+            f'{source} is prepared in {builder.data_dir}, but not as ArrayRecord, which random access needs; '
+            f'run: tfds build {name} --data_dir={folder} --file_format=array_record --overwrite'
+        ) from error
+    only_image = tfds.features.FeaturesDict({'image': image})
+    return TfdsRecords(f'{source} {split}', data.data_source, only_image)
+
+
+def _prepare(builder: Any, source: str, folder: str) -> None:
+    import tensorflow_datasets as tfds
+
+    name = source.removeprefix('tfds:')
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    try:
+        with _brief_retries():
+            builder.download_and_prepare(file_format='array_record')
+    except Exception as error:  # no network, no TensorFlow, no space, a changed checksum, …
+        raise UserError(
+            f'{source} is not prepared in {folder} ($TFDS_DATA_DIR), and preparing it failed: {_reason(error)}\n'
+            'Where there is a network and TensorFlow (pip install "jaxcolor[train]"), run: '
+            f'tfds build {name} --file_format=array_record --data_dir=DIR; then set TFDS_DATA_DIR to DIR or a '
+            'copy of it'
+        ) from error
+
+
+@contextlib.contextmanager
+def _brief_retries() -> Iterator[None]:
+    """Without a network TFDS tries each file for 200 seconds, warning all along; this makes it about 6."""
+    from tensorflow_datasets.core.download import downloader
+
+    before, logger = downloader.MAX_RETRIES, logging.getLogger('urllib3')
+    level = logger.level
+    downloader.MAX_RETRIES = 5
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        downloader.MAX_RETRIES = before
+        logger.setLevel(level)
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return f'{error.name or "a library"} is not installed'
+    text = str(error)
+    if 'Failed to resolve' in text or 'Max retries' in text:
+        return 'no network'
+    return f'{type(error).__name__}: {_first_line(error)}'[:200]
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [''])[0]

@@ -1,0 +1,206 @@
+import collections
+import itertools
+import logging
+
+import numpy as np
+import pytest
+from ml_collections import ConfigDict
+from PIL import Image
+
+from jaxcolor.data import pipeline
+from jaxcolor.errors import UserError
+
+COUNT, SIZE = 22, 16
+
+
+def data_config(folder, **changes):
+    fields = {
+        'source': f'folder:{folder}',
+        'train_split': 'train',
+        'test_split': 'train',
+        'image_size': SIZE,
+        'batch_size': 8,
+        'crop': 'random',
+        'min_colorfulness': 0.0,
+        'workers': 0,
+    }
+    return ConfigDict(fields | changes)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Picture i is i in red throughout, and in green and blue says where it was cropped."""
+    for index in range(COUNT):
+        size = (24 + index, 40)
+        y, x = np.mgrid[: size[1], : size[0]]
+        rgb = np.stack([np.full_like(x, 10 * index), 3 * x, 5 * y], -1).astype(np.uint8)
+        Image.fromarray(rgb).save(tmp_path / f'{index:02}.png')
+    return tmp_path
+
+
+def take(batches, count):
+    return list(itertools.islice(batches, count))
+
+
+def who(images):
+    return (images[:, 0, 0, 0] // 10).tolist()
+
+
+def assert_equal(batches, others):
+    assert len(batches) == len(others)
+    for batch, other in zip(batches, others, strict=True):
+        assert batch.keys() == other.keys() == {'image', 'mask'}
+        for key in batch:
+            np.testing.assert_array_equal(batch[key], other[key])
+
+
+def test_shapes(folder):
+    batch = next(pipeline.train_batches(data_config(folder), seed=0))
+    assert batch['image'].shape == (8, SIZE, SIZE, 3)
+    assert batch['image'].dtype == np.uint8
+    assert batch['mask'].tolist() == [True] * 8
+    assert pipeline.steps_per_epoch(data_config(folder)) == 3  # 22 pictures, 8 a batch
+
+
+def test_every_epoch_shows_every_picture_once_in_another_order_with_other_crops(folder):
+    batches = take(pipeline.train_batches(data_config(folder), seed=3), 11)  # 88 = 4 epochs of 22
+    images = np.concatenate([b['image'] for b in batches]).reshape(4, COUNT, SIZE, SIZE, 3)
+    orders = [who(epoch) for epoch in images]
+    assert all(sorted(order) == list(range(COUNT)) for order in orders)
+    assert len({tuple(order) for order in orders}) == 4
+    first, second = (images[e][np.argsort(orders[e])] for e in (0, 1))
+    assert (first != second).any(axis=(1, 2, 3)).sum() > COUNT / 2
+
+
+def test_seeds_differ(folder):
+    one, other = (next(pipeline.train_batches(data_config(folder), seed=s))['image'] for s in (0, 1))
+    assert who(one) != who(other)
+
+
+def test_centre_crops_repeat(folder):
+    config = data_config(folder, crop='center')
+    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(config, seed=0), 11)])
+    versions = collections.defaultdict(set)
+    for index, image in zip(who(images), images, strict=True):
+        versions[index].add(image.tobytes())
+    assert {len(v) for v in versions.values()} == {1}
+
+
+def test_a_batch_larger_than_the_data_set(folder):
+    batch = next(pipeline.train_batches(data_config(folder, batch_size=50), seed=0))
+    counts = collections.Counter(who(batch['image']))
+    assert len(counts) == COUNT
+    assert set(counts.values()) == {2, 3}
+    assert pipeline.steps_per_epoch(data_config(folder, batch_size=50)) == 1
+
+
+@pytest.mark.parametrize('start', [1, 5])
+def test_restarting_at_any_step_goes_on_alike(folder, start):
+    whole = take(pipeline.train_batches(data_config(folder), seed=7), 8)
+    assert_equal(take(pipeline.train_batches(data_config(folder), seed=7, start_step=start), 8 - start), whole[start:])
+
+
+@pytest.mark.parametrize('processes', [2, 4])
+def test_any_number_of_processes_reads_the_same_batches(folder, processes):
+    config = data_config(folder)
+    whole = take(pipeline.train_batches(config, seed=7, start_step=2), 4)
+    parts = [
+        take(pipeline.train_batches(config, seed=7, start_step=2, process_index=p, process_count=processes), 4)
+        for p in range(processes)
+    ]
+    joined = []
+    for shares in zip(*parts, strict=True):
+        batch = {key: np.empty_like(whole[0][key]) for key in whole[0]}
+        for p, share in enumerate(shares):
+            for key in batch:
+                batch[key][p::processes] = share[key]
+        joined.append(batch)
+    assert_equal(joined, whole)
+
+
+def test_worker_processes_read_the_same_batches(folder):
+    (folder / '05.png').write_text('not a picture')
+    config = data_config(folder)
+    threads = pipeline.train_batches(config, seed=7, start_step=3)
+    config.workers = 2
+    workers = pipeline.train_batches(config, seed=7, start_step=3)
+    assert_equal(take(workers, 6), take(threads, 6))
+    assert workers.unreadable == threads.unreadable == {str(folder / '05.png')}
+
+
+def test_unreadable_pictures_are_replaced_in_training_and_warned_of_once(folder, caplog):
+    broken = [folder / '04.png', folder / '05.png']
+    broken[0].write_bytes((folder / '04.png').read_bytes()[:60])
+    broken[1].write_bytes(b'')
+    batches = pipeline.train_batches(data_config(folder), seed=0)
+    images = np.concatenate([b['image'] for b in take(batches, 11)])
+    assert collections.Counter(who(images)) == {i: 12 if i == 6 else 4 for i in range(COUNT) if i not in (4, 5)}
+    assert batches.unreadable == {str(path) for path in broken}
+    take(pipeline.train_batches(data_config(folder), seed=1), 3)
+    warnings = [r.getMessage() for r in caplog.records if 'cannot be read' in r.getMessage()]
+    assert sorted(w.split(' ')[0] for w in warnings) == sorted(map(str, broken))
+
+
+def test_pictures_that_vanish_are_an_error_not_an_endless_search(folder):
+    batches = pipeline.train_batches(data_config(folder), seed=0)
+    for path in folder.iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match='no picture can be read any more'):
+        take(batches, 20)
+
+
+def test_grey_pictures_are_dropped_from_training_alone(folder, caplog):
+    caplog.set_level(logging.INFO)
+    Image.new('RGB', (30, 30), (70, 70, 70)).save(folder / 'grey.png')
+    Image.new('L', (30, 30), 80).save(folder / 'grey too.png')
+    (folder / 'broken.png').write_bytes(b'')
+    config = data_config(folder, min_colorfulness=5.0)
+    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(config, seed=0), 11)])
+    assert collections.Counter(who(images)) == dict.fromkeys(range(COUNT), 4)
+    assert pipeline.steps_per_epoch(config) == 3
+    assert f'data.min_colorfulness=5 drops 2 of the {COUNT + 3} training pictures' in caplog.text
+    assert 'broken.png cannot be read and is left out: the file is empty' in caplog.text
+    assert sum(b['mask'].sum() for b in pipeline.test_batches(config)) == COUNT + 2
+    with pytest.raises(UserError, match=r'leaves none of the 25 pictures .* lower it'):
+        pipeline.train_batches(data_config(folder, min_colorfulness=500.0), seed=0)
+
+
+def test_every_test_picture_is_seen_once(folder):
+    (folder / '03.png').write_bytes(b'')
+    batches = pipeline.test_batches(data_config(folder))
+    seen = list(batches)
+    assert [b['image'].shape for b in seen] == [(8, SIZE, SIZE, 3)] * 3
+    mask = np.concatenate([b['mask'] for b in seen])
+    images = np.concatenate([b['image'] for b in seen])
+    assert who(images[mask]) == [i for i in range(COUNT) if i != 3]
+    assert mask.tolist() == [i != 3 for i in range(COUNT)] + [False] * 2
+    assert not images[~mask].any()
+    assert batches.unreadable == {str(folder / '03.png')}
+    assert_equal(list(pipeline.test_batches(data_config(folder))), seen)
+
+
+def test_all_processes_get_as_many_test_batches(folder):
+    config = data_config(folder, batch_size=20)  # the second batch holds two pictures: processes 2, 3 get none
+    parts = [list(pipeline.test_batches(config, process_index=p, process_count=4)) for p in range(4)]
+    assert [[len(b['mask']) for b in part] for part in parts] == [[5, 5]] * 4
+    found = [who(b['image'][b['mask']]) for part in parts for b in part]
+    assert sorted(itertools.chain(*found)) == list(range(COUNT))
+    assert found[0] == [0, 4, 8, 12, 16]
+
+
+def test_what_is_wrong_is_said(folder):
+    with pytest.raises(UserError, match=r'data.batch_size=8 is not a multiple of the 3 processes'):
+        pipeline.train_batches(data_config(folder), seed=0, process_count=3)
+    with pytest.raises(UserError, match=r"data.crop='middle' is neither random nor center"):
+        pipeline.train_batches(data_config(folder, crop='middle'), seed=0)
+
+
+def test_square_pictures_are_decoded_once(tmp_path):
+    for index in range(4):
+        Image.new('RGB', (SIZE, SIZE), (10 * index, 50, 60)).save(tmp_path / f'{index}.png')
+    batches = pipeline.train_batches(data_config(tmp_path, batch_size=4), seed=0)
+    first = next(batches)['image']
+    for path in tmp_path.iterdir():
+        path.unlink()
+    for batch in take(batches, 20):
+        np.testing.assert_array_equal(batch['image'][np.argsort(who(batch['image']))], first[np.argsort(who(first))])
