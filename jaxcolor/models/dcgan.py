@@ -1,0 +1,74 @@
+"""The plain convolutional generator of seed 000, architecture 1."""
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from jaxcolor.models.layers import Conv, Norm, check_divisible
+
+
+class DCGAN(nn.Module):
+    """Encoder-decoder of seed 000 Figure 4, as Keras builds it.
+
+    3x3 convolutions with Keras' 'same' padding, BatchNorm with Keras' defaults (epsilon 1e-3, momentum 0.99)
+    after the activation, nearest-neighbour upsampling. The figure names no initialiser, so Keras' default,
+    Glorot uniform, is part of it: its wide layers learn slowly from N(0, 0.02).
+    """
+
+    out_channels: int = 2
+    filters: int = 32
+    dtype: jnp.dtype = jnp.float32
+    axis_name: str | None = None
+
+    def check_size(self, height: int, width: int) -> None:
+        """Raise UserError unless pictures of height x width can be halved twice."""
+        for size in (height, width):
+            check_divisible(size, 4, '4')
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b h w 1'], train: bool) -> Float[Array, 'b h w c']:
+        """Return the chroma of grey pictures; both in [-1, 1]."""
+        self.check_size(*x.shape[1:3])
+
+        def conv(x: Array, features: int, stride: int = 1) -> Array:
+            return keras_conv(features, stride, self.dtype)(x, train)
+
+        def norm(x: Array) -> Array:
+            return keras_norm(self.dtype, self.axis_name)(x, train)
+
+        f = self.filters
+        x = nn.relu(conv(x, f))
+        x = norm(nn.relu(conv(x, 2 * f, stride=2)))
+        x = nn.relu(conv(x, 4 * f, stride=2))
+        x = norm(nn.relu(conv(x, 4 * f)))
+        x = norm(nn.relu(conv(x, 8 * f)))
+        x = norm(nn.relu(conv(_upsample(x), 4 * f)))
+        x = norm(nn.relu(conv(_upsample(x), 2 * f)))
+        x = nn.relu(conv(x, f))
+        x = norm(conv(x, self.out_channels))
+        return jnp.tanh(x.astype(jnp.float32))
+
+
+def keras_conv(features: int, stride: int, dtype: jnp.dtype) -> Conv:
+    """Build a 3x3 convolution as Keras does: 'same' padding (for even sizes), Glorot uniform, bias 0."""
+    return Conv(
+        features,
+        kernel_size=3,
+        stride=stride,
+        padding=(1, 1) if stride == 1 else (0, 1),
+        kernel_init=nn.initializers.glorot_uniform(),
+        dtype=dtype,
+    )
+
+
+def keras_norm(dtype: jnp.dtype, axis_name: str | None) -> Norm:
+    """Build a BatchNorm with Keras' defaults."""
+    return Norm(momentum=0.99, epsilon=1e-3, scale_init=nn.initializers.ones, dtype=dtype, axis_name=axis_name)
+
+
+def _upsample(x: Float[Array, 'b h w c']) -> Float[Array, 'b 2*h 2*w c']:
+    """Double rows and columns by repeating each pixel."""
+    b, h, w, c = x.shape
+    repeated = jax.lax.broadcast_in_dim(x, (b, h, 2, w, 2, c), (0, 1, 3, 5))
+    return repeated.reshape(b, 2 * h, 2 * w, c)

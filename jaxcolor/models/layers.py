@@ -1,0 +1,190 @@
+"""Layers that the networks are built of: convolutions with spectral norm, normalisation, dropout."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import linen as nn
+from jaxtyping import Array, Float
+
+from jaxcolor.errors import UserError
+from jaxcolor.models import conv as convolutions
+
+Initializer = Callable[..., Array]
+
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    'leaky_relu': lambda x: nn.leaky_relu(x, 0.2),
+    'relu': nn.relu,
+    'elu': nn.elu,
+    'tanh': jnp.tanh,
+    'identity': lambda x: x,
+}
+
+
+def activation(name: str) -> Callable[[Array], Array]:
+    """Return the activation called `name`; UserError, listing those known, if there is none."""
+    if name not in ACTIVATIONS:
+        raise UserError(f'unknown activation {name!r}; known: {", ".join(ACTIVATIONS)}')
+    return ACTIVATIONS[name]
+
+
+def check_divisible(size: int, step: int, step_name: str, remedy: str = '') -> None:
+    """Raise UserError, naming the nearest sizes and any other `remedy`, unless `size` is a multiple of `step`."""
+    if size % step or not size:
+        below = size // step * step
+        near = f'{below} or {below + step}' if below else f'{step}'
+        raise UserError(f'image size {size} is not divisible by {step_name}; use {near}{remedy}')
+
+
+def pix2pix_kernel_init(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+    """Draw from N(0, 0.02), as pix2pix does (seed 001 section 5.5)."""
+    return 0.02 * jax.random.normal(key, shape, dtype)
+
+
+def pix2pix_scale_init(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+    """Draw from N(1, 0.02), as pix2pix does for the scales of its BatchNorm."""
+    return 1 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
+class Conv(nn.Module):
+    """A strided convolution, 4x4 unless told otherwise, [b, h, w, c] -> [b, p, q, features].
+
+    `padding` is (before, after) of both rows and columns. `spectral_norm` counts the power iterations of a
+    training step that divide the kernel by its largest singular value (Miyato et al. 2018); 0 is off.
+    """
+
+    features: int
+    kernel_size: int = 4
+    stride: int = 2
+    padding: tuple[int, int] = (1, 1)
+    use_bias: bool = True
+    spectral_norm: int = 0
+    kernel_init: Initializer = pix2pix_kernel_init
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b h w c'], train: bool) -> Float[Array, 'b p q d']:
+        """Convolve; `train` updates the singular vectors of spectral norm."""
+        shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
+        kernel = self.param('kernel', self.kernel_init, shape)
+        if self.spectral_norm:
+            kernel = _spectral_normalize(self, kernel, output_axis=3, train=train)
+        y = convolutions.conv(x.astype(self.dtype), kernel.astype(self.dtype), self.stride, self.padding)
+        return _add_bias(self, y) if self.use_bias else y
+
+
+class ConvTranspose(nn.Module):
+    """The adjoint of a strided `Conv`, [b, p, q, c] -> [b, stride * p, stride * q, features].
+
+    `padding` is that of the convolution whose adjoint this is: 4x4 with (1, 1) is PyTorch's
+    `ConvTranspose2d(4, stride=2, padding=1)`. The kernel is [k, k, features, c].
+    """
+
+    features: int
+    kernel_size: int = 4
+    stride: int = 2
+    padding: tuple[int, int] = (1, 1)
+    use_bias: bool = True
+    spectral_norm: int = 0
+    kernel_init: Initializer = pix2pix_kernel_init
+    dtype: jnp.dtype = jnp.float32
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b p q c'], train: bool) -> Float[Array, 'b h w d']:
+        """Convolve; `train` updates the singular vectors of spectral norm."""
+        shape = (self.kernel_size, self.kernel_size, self.features, x.shape[-1])
+        kernel = self.param('kernel', self.kernel_init, shape)
+        if self.spectral_norm:
+            kernel = _spectral_normalize(self, kernel, output_axis=2, train=train)
+        y = convolutions.conv_transpose(x.astype(self.dtype), kernel.astype(self.dtype), self.stride, self.padding)
+        return _add_bias(self, y) if self.use_bias else y
+
+
+def _add_bias(module: Conv | ConvTranspose, y: Float[Array, 'b h w d']) -> Float[Array, 'b h w d']:
+    bias = module.param('bias', nn.initializers.zeros, (module.features,))
+    return y + bias.astype(module.dtype)[None, None, None]
+
+
+def _spectral_normalize(
+    module: Conv | ConvTranspose, kernel: Float[Array, 'k k i o'], output_axis: int, train: bool
+) -> Float[Array, 'k k i o']:
+    """Divide `kernel` by its largest singular value as a matrix of output channels by all the rest.
+
+    The left singular vector lives in `batch_stats`, like Flax's own SpectralNorm, so that whoever carries
+    the statistics of BatchNorm carries it too.
+    """
+    matrix = jnp.moveaxis(kernel, output_axis, 0).reshape(kernel.shape[output_axis], -1)
+    u = module.variable('batch_stats', 'u', _random_unit_vector, module, len(matrix))
+    frozen = jax.lax.stop_gradient(matrix)
+    left = u.value
+    right = _unit(left @ frozen)
+    if train:
+        for _ in range(module.spectral_norm):
+            left = _unit(frozen @ right)
+            right = _unit(left @ frozen)
+        if not module.is_initializing():
+            u.value = left
+    return kernel / (left @ matrix @ right)
+
+
+def _random_unit_vector(module: nn.Module, size: int) -> Float[Array, '{size}']:
+    return _unit(jax.random.normal(module.make_rng('params'), (size,)))
+
+
+def _unit(vector: Float[Array, 'n']) -> Float[Array, 'n']:
+    return vector / jnp.maximum(jnp.linalg.norm(vector), 1e-12)
+
+
+class Norm(nn.Module):
+    """Normalise each channel of [b, h, w, c], over the batch or over each picture, then scale and shift.
+
+    `kind` is 'batch', 'instance' or 'none' (the identity). Statistics are taken in float32 whatever `dtype`.
+    Under pmap, `axis_name` makes 'batch' take them over the devices' batches together. `momentum` is the
+    share of the running statistics that a step keeps (PyTorch's is one minus that).
+    """
+
+    kind: str = 'batch'
+    momentum: float = 0.9
+    epsilon: float = 1e-5
+    scale_init: Initializer = pix2pix_scale_init
+    dtype: jnp.dtype = jnp.float32
+    axis_name: str | None = None
+
+    @nn.compact
+    def __call__(self, x: Float[Array, 'b ... c'], train: bool) -> Float[Array, 'b ... c']:
+        """Normalise; `train` takes the batch's own statistics and updates the running ones."""
+        if self.kind == 'none':
+            return x
+        if self.kind not in ('batch', 'instance'):
+            raise UserError(f'unknown norm {self.kind!r}; known: batch, instance, none')
+        channels = (x.shape[-1],)
+        scale = self.param('scale', self.scale_init, channels)
+        bias = self.param('bias', nn.initializers.zeros, channels)
+        if self.kind == 'instance':
+            mean, var = _moments(x, tuple(range(1, x.ndim - 1)))
+        else:
+            running_mean = self.variable('batch_stats', 'mean', jnp.zeros, channels)
+            running_var = self.variable('batch_stats', 'var', jnp.ones, channels)
+            if train:
+                mean, var = _moments(x, tuple(range(x.ndim - 1)), self.axis_name)
+                if not self.is_initializing():
+                    running_mean.value = self.momentum * running_mean.value + (1 - self.momentum) * mean.ravel()
+                    running_var.value = self.momentum * running_var.value + (1 - self.momentum) * var.ravel()
+            else:
+                mean, var = running_mean.value, running_var.value
+        shape = (1,) * (x.ndim - 1) + channels
+        factor = scale.reshape(shape) * jax.lax.rsqrt(var.reshape(-1, *shape[1:]) + self.epsilon)
+        shift = bias.reshape(shape) - mean.reshape(-1, *shape[1:]) * factor
+        return (x.astype(jnp.float32) * factor + shift).astype(self.dtype)
+
+
+def _moments(
+    x: Float[Array, 'b ... c'], axes: tuple[int, ...], axis_name: str | None = None
+) -> tuple[Float[Array, '*d c'], Float[Array, '*d c']]:
+    """Return mean and variance of x in one pass over it, kept in float32, broadcastable against x."""
+    x = x.astype(jnp.float32)
+    mean = x.mean(axes, keepdims=True)
+    mean_square = jnp.square(x).mean(axes, keepdims=True)
+    if axis_name is not None:
+        mean, mean_square = jax.lax.pmean((mean, mean_square), axis_name)
+    return mean, jnp.maximum(mean_square - jnp.square(mean), 0)

@@ -1,0 +1,60 @@
+"""The networks of seed 001 sections 5.2 and 5.3 in PyTorch: the reference for values and for speed."""
+
+import torch
+from torch import Tensor, nn
+
+
+class UNet(nn.Module):
+    """The pix2pix U-Net, written as two lists instead of nested blocks."""
+
+    def __init__(self, filters: int, depth: int, out_channels: int = 2, dropout: float = 0.5) -> None:
+        super().__init__()
+        widths = [filters * min(2**i, 8) for i in range(depth)]
+        ins = [1, *widths[:-1]]
+        self.down = nn.ModuleList(nn.Conv2d(c, d, 4, 2, 1, bias=False) for c, d in zip(ins, widths, strict=True))
+        self.down_norm = nn.ModuleList(nn.BatchNorm2d(w) for w in widths[1:-1])
+        self.up = nn.ModuleList(
+            nn.ConvTranspose2d(
+                widths[i] * (1 if i == depth - 1 else 2), widths[i - 1] if i else out_channels, 4, 2, 1, bias=not i
+            )
+            for i in range(depth)
+        )
+        self.up_norm = nn.ModuleList(nn.BatchNorm2d(w) for w in widths[:-1])
+        self.dropout = nn.Dropout(dropout)
+        self.dropped = range(depth - 1 - max(depth - 5, 0), depth - 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        last = len(self.down) - 1
+        for i, conv in enumerate(self.down):
+            x = conv(nn.functional.leaky_relu(x, 0.2) if i else x)
+            if 0 < i < last:
+                x = self.down_norm[i - 1](x)
+            skips.append(x)
+        x = skips.pop()
+        for i in range(last, 0, -1):
+            x = self.up_norm[i - 1](self.up[i](torch.relu(x)))
+            if i in self.dropped:
+                x = self.dropout(x)
+            x = torch.cat([skips.pop(), x], 1)
+        return torch.tanh(self.up[0](torch.relu(x)))
+
+
+class PatchGAN(nn.Module):
+    """The pix2pix discriminator over n_layers strided convolutions."""
+
+    def __init__(self, filters: int, n_layers: int, in_channels: int = 3) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Conv2d(in_channels, filters, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for i in range(1, n_layers + 1):
+            stride = 1 if i == n_layers else 2
+            layers += [
+                nn.Conv2d(filters * min(2 ** (i - 1), 8), filters * min(2**i, 8), 4, stride, 1, bias=False),
+                nn.BatchNorm2d(filters * min(2**i, 8)),
+                nn.LeakyReLU(0.2),
+            ]
+        layers.append(nn.Conv2d(filters * min(2**n_layers, 8), 1, 4, 1, 1))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.layers(torch.cat([x, y], 1))

@@ -1,0 +1,114 @@
+"""The fast forms equal XLA's native convolution, values and gradients."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import lax
+
+from jaxcolor.models.conv import conv, conv_transpose
+
+
+def native(x, kernel, stride, padding):
+    return lax.conv_general_dilated(
+        x, kernel, (stride, stride), (padding, padding), dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+    )
+
+
+def native_transpose(x, kernel, stride, padding):
+    """The adjoint of `native`, from JAX itself."""
+    b, h, w, _ = x.shape
+    picture = jax.ShapeDtypeStruct((b, h * stride, w * stride, kernel.shape[2]), x.dtype)
+    (y,) = jax.linear_transpose(lambda a: native(a, kernel, stride, padding), picture)(x)
+    return y
+
+
+def assert_close(got, want, tolerance=1e-4):
+    """Compare to `tolerance` of the largest value."""
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
+        assert a.shape == b.shape
+        assert np.abs(a - b).max() <= tolerance * max(np.abs(b).max(), 1e-6)
+
+
+def value_and_gradients(function, *args):
+    return jax.jit(partial(_value_and_gradients, function))(*args)
+
+
+def _value_and_gradients(function, *args):
+    y, pull = jax.vjp(function, *args)
+    return y, pull(jnp.cos(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape).astype(y.dtype))
+
+
+def normal(seed, *shape):
+    return jnp.asarray(np.random.default_rng(seed).standard_normal(shape), jnp.float32)
+
+
+PIX2PIX = (4, 2, (1, 1))
+PATCHGAN = (4, 1, (1, 1))
+SHAPES = [
+    *((3, size, c, d, *PIX2PIX) for size in (2, 4, 8, 16, 32) for c, d in ((1, 32), (2, 64), (64, 32), (32, 3))),
+    *((2, size, c, d, *PATCHGAN) for size in (3, 7, 31, 32) for c, d in ((32, 64), (64, 1), (1, 2))),
+    (300, 4, 8, 16, *PIX2PIX),  # tiny maps, many pictures
+    (300, 8, 8, 16, *PIX2PIX),
+    (2, 7, 3, 32, *PIX2PIX),  # odd sizes
+    (2, 9, 16, 8, *PIX2PIX),
+    (2, 16, 32, 32, 3, 2, (0, 1)),  # Keras 'same'
+    (9, 16, 1, 32, 3, 2, (0, 1)),
+    (9, 16, 1, 32, 3, 1, (1, 1)),
+    (9, 16, 32, 2, 3, 1, (1, 1)),
+    (2, 1, 8, 8, 3, 1, (1, 1)),
+    (2, 16, 8, 32, 2, 2, (0, 0)),
+]
+
+
+@pytest.mark.parametrize(('batch', 'size', 'c', 'd', 'k', 'stride', 'padding'), SHAPES)
+def test_equals_native(batch, size, c, d, k, stride, padding):
+    x, kernel = normal(0, batch, size, size + stride, c), normal(1, k, k, c, d)
+    want = value_and_gradients(partial(native, stride=stride, padding=padding), x, kernel)
+    got = value_and_gradients(lambda x, kernel: conv(x, kernel, stride, padding), x, kernel)
+    assert_close(got, want)
+    if stride > 1 and size % stride == 0:
+        y = normal(2, batch, size // stride, size // stride + 1, d)
+        want = value_and_gradients(partial(native_transpose, stride=stride, padding=padding), y, kernel)
+        got = value_and_gradients(lambda y, kernel: conv_transpose(y, kernel, stride, padding), y, kernel)
+        assert_close(got, want)
+
+
+@pytest.mark.parametrize(('function', 'reference'), [(conv, native), (conv_transpose, native_transpose)])
+@pytest.mark.parametrize('size', [2, 16])
+def test_bfloat16(function, reference, size):
+    x, kernel = normal(0, 2, size, size, 32), normal(1, 4, 4, 32, 32)
+    want = value_and_gradients(lambda x, kernel: reference(x, kernel, 2, (1, 1)), x, kernel)
+    half = x.astype(jnp.bfloat16), kernel.astype(jnp.bfloat16)
+    got = value_and_gradients(lambda x, kernel: function(x, kernel, 2, (1, 1)), *half)
+    assert {a.dtype for a in jax.tree.leaves(got)} == {jnp.dtype(jnp.bfloat16)}
+    assert_close(got, want, tolerance=2e-2)
+
+
+@pytest.mark.parametrize(('function', 'reference'), [(conv, native), (conv_transpose, native_transpose)])
+@pytest.mark.parametrize('transform', [jax.vmap, jax.pmap, jax.checkpoint, jax.jit])
+def test_under_transformations(function, reference, transform):
+    x, kernel = normal(0, 2, 3, 4, 4, 16), normal(1, 2, 4, 4, 16, 16)
+    if transform in (jax.checkpoint, jax.jit):
+        x, kernel = x[0], kernel[0]
+
+    def gradients(function):
+        def loss(x, kernel):
+            return jnp.sum(jnp.sin(function(x, kernel, 2, (1, 1))))
+
+        return transform(jax.grad(loss, (0, 1)))(x, kernel)
+
+    assert_close(gradients(function), gradients(reference))
+
+
+def test_an_export_for_a_gpu_has_the_native_form():
+    x, kernel = normal(0, 2, 2, 2, 16), normal(1, 4, 4, 16, 16)
+    function = jax.jit(lambda x, kernel: conv(x, kernel, 2, (1, 1)))
+    text = {p: jax.export.export(function, platforms=[p])(x, kernel).mlir_module() for p in ('cpu', 'cuda')}
+    assert 'stablehlo.convolution' in text['cuda']
+    assert 'stablehlo.convolution' not in text['cpu']
+    both = jax.export.export(function, platforms=['cpu', 'cuda'])(x, kernel)
+    assert_close(both.call(x, kernel), native(x, kernel, 2, (1, 1)))
