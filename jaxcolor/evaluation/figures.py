@@ -16,6 +16,8 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from PIL import Image, ImageDraw, ImageFont
 
+from jaxcolor.files import write_whole
+
 Pictures = UInt8[np.ndarray, 'n h w 3'] | Float[np.ndarray, 'n h w 3']
 Curve = tuple[np.ndarray, np.ndarray]  # steps and values
 
@@ -99,7 +101,7 @@ def loss_curves(history: Sequence[Mapping[str, float]], path: epath.PathLike) ->
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png')
-    _write(buffer.getvalue(), path)
+    write_whole(path, buffer.getvalue())
 
 
 def _series(history: Sequence[Mapping[str, float]]) -> dict[str, Curve]:
@@ -173,12 +175,4 @@ def write_png(image: Image.Image, path: epath.PathLike) -> None:
     """Writes `image` to the PNG `path`, local or in a bucket, whole or not at all; makes its folder."""
     buffer = io.BytesIO()
     image.save(buffer, format='PNG')
-    _write(buffer.getvalue(), path)
-
-
-def _write(content: bytes, path: epath.PathLike) -> None:
-    path = epath.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.tmp')
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    write_whole(path, buffer.getvalue())

@@ -1,0 +1,167 @@
+"""The experiment's config: its fields with their defaults, how it is checked, written and compared."""
+
+import json
+import typing
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import ml_collections
+
+from jaxcolor import models
+from jaxcolor.errors import UserError
+
+# Fields that decide which arrays a checkpoint holds. A work directory belongs to one setting of these.
+_MODEL_FIELDS = ('space', 'generator', 'discriminator', 'generator_optimizer.name', 'discriminator_optimizer.name')
+
+
+def default() -> ml_collections.ConfigDict:
+    """Returns the base that every file in `configs/` starts from (the pix2pix of seed 001, sections 4 and 5).
+
+    Lengths are in epochs of the training split unless the name says steps. `num_steps`, where set, wins over
+    `num_epochs`; `eval_every` and `checkpoint_every` are in steps, and None means once an epoch.
+    """
+    optimizer = {'name': 'adam', 'learning_rate': 2e-4, 'b1': 0.5, 'b2': 0.999}
+    return ml_collections.ConfigDict(
+        {
+            'seed': 0,
+            'data': {
+                'source': 'bundled',  # tfds:NAME, folder:PATH or bundled
+                'train_split': 'train',
+                'test_split': 'test',
+                'image_size': 256,
+                'batch_size': 16,  # over all devices of all hosts
+                'crop': 'random',  # in training, after resizing the shorter side: random or center
+                'flip': True,  # mirror half of the training pictures
+                'min_colorfulness': 0.0,  # drop training pictures below this (Hasler-Suesstrunk, 0-255)
+                'workers': 0,  # processes that decode; 0 decodes on threads of this one
+            },
+            'space': {'name': 'lab'},
+            'generator': _network('generator', 'unet'),
+            'discriminator': _network('discriminator', 'patchgan'),  # None trains the generator alone
+            'loss': {
+                'adversarial': 'vanilla',  # vanilla, lsgan or hinge
+                'adversarial_weight': 1.0,
+                'reconstruction': 'l1',  # l1 or l2
+                'reconstruction_weight': 100.0,
+                'label_smoothing': 0.0,  # the discriminator's targets are 1 - s/2 and s/2
+            },
+            'generator_optimizer': optimizer,
+            'discriminator_optimizer': dict(optimizer),
+            'warmup_epochs': 0.0,  # reconstruction alone, before the discriminator joins
+            'num_epochs': 45.0,
+            'num_steps': ml_collections.config_dict.placeholder(int),
+            'ema_decay': 0.0,  # of the generator's parameters; 0 keeps no average
+            'dtype': 'float32',  # of the arithmetic: float32 or bfloat16; parameters stay float32
+            'log_every': 50,
+            'eval_every': ml_collections.config_dict.placeholder(int),
+            'checkpoint_every': ml_collections.config_dict.placeholder(int),
+            'keep': 2,  # newest checkpoints kept, beside the best
+            'early_stopping': {
+                'metric': 'delta_e',  # also names the best checkpoint
+                'patience': ml_collections.config_dict.placeholder(int),  # evaluations without a better score
+            },
+        }
+    )
+
+
+def choose(config: ml_collections.ConfigDict, section: str, name: str, **fields: Any) -> None:
+    """Makes `name` the generator or discriminator of `config`.
+
+    All fields of the network are written out, so that each can be overridden on the command line and
+    `config.json` says everything.
+
+    Args:
+      config: changed in place.
+      section: `generator` or `discriminator`.
+      name: one of `models.GENERATORS` or `models.DISCRIMINATORS`.
+      **fields: those that differ from the network's defaults.
+    """
+    config[section] = ml_collections.ConfigDict(_network(section, name, **fields))
+
+
+def _network(section: str, name: str, **fields: Any) -> dict[str, Any]:
+    defaults = {}
+    for field, (kind, value) in models.default_fields(section, name).items():
+        if value is None:  # A flag needs to know which type the field may take: `int | None` takes int.
+            kind = next(k for k in typing.get_args(kind) if k is not type(None))
+            value = ml_collections.config_dict.placeholder(typing.get_origin(kind) or kind)
+        defaults[field] = value
+    return {'name': name, **defaults, **fields}
+
+
+def check_variant(variant: str, *known: str) -> None:
+    """Checks what follows the colon in `--config=FILE:variant`; nothing is always known.
+
+    Raises:
+      UserError: the file has no such variant.
+    """
+    if variant not in ('', *known):
+        raise UserError(f'no variant {variant!r} of this config; it has {", ".join(known)}')
+
+
+def to_json(config: ml_collections.ConfigDict) -> str:
+    """Returns the config as indented JSON, the text of `config.json`."""
+    return json.dumps(config.to_dict(), indent=2) + '\n'
+
+
+def from_json(text: str) -> ml_collections.ConfigDict:
+    """Returns the config that `to_json` wrote."""
+    return ml_collections.ConfigDict(json.loads(text))
+
+
+def _leaves(tree: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from _leaves(value, f'{prefix}.{key}' if prefix else key)
+    else:
+        yield prefix, list(tree) if isinstance(tree, tuple) else tree
+
+
+def differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:
+    """Returns the fields in which two configs differ, as `{'data.batch_size': (old value, new value)}`.
+
+    Of a section whose `name` differs, that is all: its other fields mean something else.
+    """
+    before, after = dict(_leaves(old.to_dict())), dict(_leaves(new.to_dict()))
+    changed = {
+        field: (before.get(field), after.get(field))
+        for field in sorted(before.keys() | after.keys())
+        if before.get(field) != after.get(field)
+    }
+    renamed = tuple(field.removesuffix('name') for field in changed if field.endswith('.name'))
+    return {f: values for f, values in changed.items() if f.endswith('.name') or not f.startswith(renamed)}
+
+
+def model_differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:
+    """Returns those of `differences` that change what a checkpoint holds, so that it can't be restored."""
+    changed = {
+        field: values
+        for field, values in differences(old, new).items()
+        if field.startswith(tuple(f'{f}.' for f in _MODEL_FIELDS)) or field in _MODEL_FIELDS
+    }
+    if bool(old.ema_decay) != bool(new.ema_decay):
+        changed['ema_decay'] = (old.ema_decay, new.ema_decay)
+    return changed
+
+
+def check(config: ml_collections.ConfigDict, device_count: int) -> None:
+    """Checks what no single part can check by itself.
+
+    Raises:
+      UserError: a value is out of its range, or the batch does not divide among `device_count` devices.
+    """
+    batch = config.data.batch_size
+    if batch < 1 or batch % device_count:
+        raise UserError(
+            f'data.batch_size={batch} does not divide among {device_count} devices; '
+            f'use {max(1, round(batch / device_count)) * device_count}'
+        )
+    if config.num_steps is None and config.num_epochs <= 0:
+        raise UserError(f'num_epochs={config.num_epochs} trains nothing; use a number above 0, or set num_steps')
+    for field in ('num_steps', 'log_every', 'eval_every', 'checkpoint_every', 'keep'):
+        if config[field] is not None and config[field] < 1:
+            raise UserError(f'{field}={config[field]} is too small; use 1 or more')
+    if config.dtype not in ('float32', 'bfloat16'):
+        raise UserError(f'dtype={config.dtype!r} is unknown; use float32 or bfloat16')
+    if not 0 <= config.ema_decay < 1:
+        raise UserError(f'ema_decay={config.ema_decay} is not in [0, 1); 0 keeps no average')

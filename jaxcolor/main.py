@@ -1,0 +1,80 @@
+"""`python -m jaxcolor.main --config=FILE[:variant] [--workdir=DIR] [--mode=train|eval] [--multihost]`."""
+
+import logging
+import signal
+import sys
+from pathlib import Path
+
+import jax
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import config_flags
+
+from jaxcolor.errors import InterruptedRunError, UserError
+
+_CONFIG = config_flags.DEFINE_config_file('config', None, 'The experiment, a file of configs/: FILE[:variant].')
+_WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run lives; runs/<name of the config> if left out.')
+_MODE = flags.DEFINE_enum('mode', 'train', ['train', 'eval'], 'Train, or score the newest checkpoint.')
+_MULTIHOST = flags.DEFINE_bool('multihost', False, 'Join the other hosts of the cluster; each runs this line.')
+
+
+def main(argv: list[str]) -> None:
+    """Runs what the flags say."""
+    if len(argv) > 1:
+        raise UserError(f'{argv[1]!r} is not a flag; every option starts with --')
+    if not flags.FLAGS['verbosity'].present:
+        absl_logging.set_verbosity(absl_logging.FATAL)  # Orbax logs what it raises too; --verbosity=0 lets it
+    path, _, variant = _config_name().partition(':')
+    workdir = _WORKDIR.value or str(Path('runs', '_'.join(filter(None, (Path(path).stem, variant)))))
+    if _MULTIHOST.value:
+        try:
+            jax.distributed.initialize()
+        except (RuntimeError, ValueError) as error:
+            remedy = 'run under Slurm, Open MPI, Kubernetes or on a TPU pod, or set JAX_COORDINATOR_ADDRESS and friends'
+            raise UserError(f'--multihost finds no cluster: {error}\n{remedy}') from error
+    from jaxcolor.training import loop  # after the line above, which must come before any device is touched
+    from jaxcolor.training.console import table
+
+    run = loop.train if _MODE.value == 'train' else loop.evaluate_run
+    scores = run(_CONFIG.value, workdir)
+    if jax.process_index() == 0:
+        print(f'{table(scores)}\n\n{workdir}/samples/{scores["step"]}.png   {workdir}/curves.png')
+
+
+def _config_name() -> str:
+    if _CONFIG.value is None:
+        raise UserError('--config is missing; name an experiment, such as --config=configs/quickstart.py')
+    name = config_flags.get_config_filename(flags.FLAGS['config'])
+    if not Path(name.partition(':')[0]).is_file():
+        known = ', '.join(sorted(str(path) for path in Path('configs').glob('*.py')))
+        raise UserError(f'--config={name}: there is no such file; there are {known or "none in configs/"}')
+    return name
+
+
+def _parse_flags(argv: list[str]) -> list[str]:
+    try:
+        return flags.FLAGS(argv)
+    except (flags.Error, AttributeError, KeyError, TypeError, ValueError, SyntaxError) as error:
+        raise UserError(f'{error}\nsee --help, and jaxcolor/config.py for the fields of --config') from error
+
+
+def run() -> None:
+    """Runs `main`; a user's mistake ends in one line and status 1, a signal in 128 + its number."""
+    logger, handler = logging.getLogger('jaxcolor'), logging.StreamHandler()
+    handler.setFormatter(logging.Formatter('%(levelname)s: %(message)s'))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False  # absl's handler would say it again
+    try:
+        app.run(main, flags_parser=_parse_flags)
+    except UserError as error:
+        sys.exit(f'error: {error}')
+    except InterruptedRunError as interruption:
+        print(interruption, file=sys.stderr)
+        sys.exit(128 + interruption.signum)
+    except KeyboardInterrupt:
+        sys.exit(128 + signal.SIGINT)
+
+
+if __name__ == '__main__':
+    run()

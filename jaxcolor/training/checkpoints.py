@@ -1,0 +1,159 @@
+"""Checkpoints: the newest few and the best, written while training goes on, read back even if one is broken."""
+
+import contextlib
+import errno
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from etils import epath
+from orbax.checkpoint import checkpoint_managers
+
+from jaxcolor.errors import UserError
+from jaxcolor.training import parallel
+
+_HIGHER_IS_BETTER = ('psnr', 'ssim', 'colorfulness')
+
+_LOG = logging.getLogger(__name__)
+
+
+def goodness(metric: str, scores: Mapping[str, float]) -> float:
+    """Returns `metric` of `scores` so that more is better; minus infinity if it was not measured."""
+    value = scores.get(metric, math.nan)
+    if math.isnan(value):
+        return -math.inf
+    return value if metric in _HIGHER_IS_BETTER else -value
+
+
+class Checkpoints:
+    """The checkpoints of one work directory, `<workdir>/checkpoints/<step>/`.
+
+    Saving is asynchronous: a failure shows at the next call, as a `UserError`.
+    """
+
+    def __init__(self, workdir: epath.PathLike, *, keep: int = 1, metric: str = 'delta_e'):
+        """Opens the folder, and creates it where it is missing.
+
+        Args:
+          workdir: a path, or an address such as `gs://…`.
+          keep: how many of the newest stay.
+          metric: the score by which one more stays, the best.
+        """
+        self.path = epath.Path(workdir) / 'checkpoints'
+        self._metric = metric
+        self._hook_before, sys.unraisablehook = sys.unraisablehook, partial(_hush, sys.unraisablehook)
+        newest = checkpoint_managers.LatestN(n=keep)
+        best = checkpoint_managers.BestN(n=1, get_metric_fn=self._goodness)
+        self._manager = ocp.CheckpointManager(
+            self.path,
+            options=ocp.CheckpointManagerOptions(
+                best_fn=self._goodness,
+                preservation_policy=checkpoint_managers.AnyPreservationPolicy([newest, best]),
+                cleanup_tmp_directories=True,
+            ),
+        )
+
+    def _goodness(self, scores: Mapping[str, float]) -> float:
+        return goodness(self._metric, scores)
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps of the complete checkpoints, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, step: int, state: Any, scores: Mapping[str, float] | None = None) -> None:
+        """Starts to save `state`, with its evaluation if it has one; returns when its arrays may be overwritten.
+
+        Raises:
+          UserError: the disk is full or refuses; what was saved before stays.
+        """
+        if jax.process_count() > 1:
+            state = ocp.utils.fully_replicated_host_local_array_to_global_array(state)
+        with self._explain_failure():
+            self._manager.save(
+                step, args=ocp.args.Composite(state=ocp.args.StandardSave(state)), metrics=dict(scores or {})
+            )
+
+    def restore(self, target: Any) -> tuple[int, Any] | None:
+        """Returns the step and the state of the newest checkpoint that can be read; None if there is none.
+
+        Newer ones that can't be read are renamed `<step>.corrupt`, with a warning each.
+
+        Args:
+          target: arrays or `jax.ShapeDtypeStruct`s like the state that was saved.
+
+        Raises:
+          UserError: there are checkpoints, and none can be read.
+        """
+        abstract = ocp.args.Composite(state=ocp.args.StandardRestore(parallel.abstract_global(target)))
+        unreadable: dict[int, str] = {}
+        for step in reversed(self.steps):
+            try:
+                restored = self._manager.restore(step, args=abstract)
+            except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
+                unreadable[step] = _first_line(error)
+                continue
+            for broken, reason in unreadable.items():
+                _LOG.warning('checkpoint %d is broken and set aside, going on from %d: %s', broken, step, reason)
+                self._set_aside(broken)
+            return step, parallel.replicate_local(restored.state)
+        if unreadable:
+            step, reason = next(iter(unreadable.items()))
+            raise UserError(
+                f'none of the checkpoints {sorted(unreadable)} in {self.path} can be read ({step}: {reason}); '
+                'move that folder away to train from the start'
+            )
+        return None
+
+    def wait(self) -> None:
+        """Waits until everything is on disk.
+
+        Raises:
+          UserError: it could not all be written; what was saved before stays.
+        """
+        with self._explain_failure():
+            self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits as `wait` does, and lets go of the folder."""
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
+            sys.unraisablehook = self._hook_before
+
+    def _set_aside(self, step: int) -> None:
+        if jax.process_index() == 0:
+            (self.path / str(step)).rename(self.path / f'{step}.corrupt')
+        self._manager.reload()
+
+    @contextlib.contextmanager
+    def _explain_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # As above: OSError, ValueError and XlaRuntimeError have all been seen.
+            raise UserError(
+                f'could not save a checkpoint in {self.path}: {_first_line(error)}\n'
+                f'earlier checkpoints {self.steps} are whole; make room and run the same line again to resume'
+            ) from error
+
+
+def _first_line(error: Exception) -> str:
+    text = str(error) or repr(error)
+    full = os.strerror(errno.ENOSPC)  # TensorStore says it at the end of several lines
+    return full if full in text else text.splitlines()[0][:200]
+
+
+def _hush(hook: Callable[[Any], object], complaint: Any) -> None:
+    """Passes on what nobody caught, but for the reads and writes of arrays beside one that failed.
+
+    Those end after Orbax has closed the event loop that waited for them; the failure itself is raised.
+    """
+    if str(complaint.exc_value) != 'Event loop is closed':
+        hook(complaint)

@@ -1,0 +1,85 @@
+"""What a person watching sees: a progress bar on a terminal, lines elsewhere, a table at the end."""
+
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+
+from tqdm import tqdm
+
+_ROWS = (
+    ('PSNR', 'psnr', 'dB, more is better'),
+    ('SSIM', 'ssim', 'at most 1, more is better'),
+    ('MAE', 'mae', 'of 1, less is better'),
+    ('Delta E', 'delta_e', 'CIEDE2000, less is better'),
+    ('colorfulness', 'colorfulness', ''),
+)
+
+
+class Console:
+    """Shows steps go by."""
+
+    def __init__(self, step: int, total: int):
+        self._total = total
+        self._bar = tqdm(
+            initial=step,
+            total=total,
+            unit='step',
+            dynamic_ncols=True,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def __enter__(self) -> 'Console':
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def advance(self) -> None:
+        """One more step is done."""
+        self._bar.update()
+
+    def losses(self, step: int, values: Mapping[str, float]) -> None:
+        """Shows the means of `Meter.read`."""
+        parts = [f'generator {values["generator_loss"]:.3f}']
+        if 'discriminator_loss' in values:
+            parts.append(f'discriminator {values["discriminator_loss"]:.3f}')
+        parts.append(f'reconstruction {values["reconstruction"]:.4f}')
+        if 'images_per_second' in values:
+            parts.append(f'{values["images_per_second"]:.0f} images/s')
+            parts.append(f'input wait {values["input_wait"]:.0%}')
+        if values.get('unreadable'):
+            parts.append(f'{values["unreadable"]} unreadable pictures skipped')
+        if self._bar.disable:
+            self.say(f'step {step}/{self._total}: {", ".join(parts)}')
+        else:
+            self._bar.set_postfix_str(', '.join(parts))
+
+    def scores(self, step: int, scores: Mapping[str, float]) -> None:
+        """Shows the gist of an evaluation."""
+        self.say(
+            f'step {step}/{self._total}: {scores["pictures"]} test pictures'
+            f'{_unreadable(scores)}: '
+            f'PSNR {scores["psnr"]:.2f} dB (grey {scores["grey_psnr"]:.2f}), '
+            f'Delta E {scores["delta_e"]:.2f} (grey {scores["grey_delta_e"]:.2f})'
+        )
+
+    def say(self, line: str) -> None:
+        """Prints a line, above the bar if there is one."""
+        self._bar.write(line, file=sys.stdout)
+        sys.stdout.flush()
+
+
+def table(scores: Mapping[str, float]) -> str:
+    """Returns the scores as a small table: ours against leaving the pictures grey."""
+    lines = [f'{scores["pictures"]} test pictures{_unreadable(scores)}', f'{"ours":>25}{"grey":>9}', '-' * 34]
+    for title, name, meaning in _ROWS:
+        floor = scores.get(f'grey_{name}', 0.0)  # a grey picture has no colour
+        lines.append(f'{title:<16}{scores[name]:>9.3f}{floor:>9.3f}   {meaning}'.rstrip())
+    lines[-1] += f'   (the true pictures: {scores["true_colorfulness"]:.3f})'
+    return '\n'.join(lines)
+
+
+def _unreadable(scores: Mapping[str, float]) -> str:
+    return f' ({scores["unreadable"]} more are unreadable)' if scores.get('unreadable') else ''

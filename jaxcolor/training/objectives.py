@@ -1,0 +1,66 @@
+"""What each player is paid for: adversarial and reconstruction terms as pure functions of arrays."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+Logits = Float[Array, 'b *patches']
+Picture = Float[Array, 'b h w c']
+Scalar = Float[Array, '']
+
+
+def _cross_entropy(logits: Logits, target: float) -> Scalar:
+    # softplus(z) - t*z is the sigmoid's cross-entropy without ever computing the sigmoid.
+    return jnp.mean(jax.nn.softplus(logits) - target * logits)
+
+
+def _squared_error(logits: Logits, target: float) -> Scalar:
+    return jnp.mean(jnp.square(logits - target))
+
+
+def _hinge(logits: Logits, target: float) -> Scalar:
+    sign = 1.0 if target > 0.5 else -1.0
+    return jnp.mean(jax.nn.relu(1.0 - sign * logits))
+
+
+_TOWARDS_LABEL = {'vanilla': _cross_entropy, 'lsgan': _squared_error, 'hinge': _hinge}
+ADVERSARIAL = tuple(_TOWARDS_LABEL)
+
+
+def discriminator_loss(kind: str, real: Logits, fake: Logits, smoothing: float = 0.0) -> tuple[Scalar, Scalar]:
+    """Returns the discriminator's terms for the true and the generated batch; their mean is its loss.
+
+    Args:
+      kind: `vanilla`, cross-entropy (Goodfellow et al. 2014; seed 001 section 5.4); `lsgan`, least squares
+        (Mao et al. 2017); or `hinge` (Lim and Ye 2017).
+      real: what the discriminator says of true pictures.
+      fake: what it says of generated ones.
+      smoothing: the labels become `1 - smoothing / 2` and `smoothing / 2`, as in Keras (seed 004 section
+        3.8.4); `hinge` has no labels to smooth.
+    """
+    towards = _TOWARDS_LABEL[kind]
+    return towards(real, 1.0 - smoothing / 2), towards(fake, smoothing / 2)
+
+
+def generator_loss(kind: str, fake: Logits) -> Scalar:
+    """Returns what the generator pays for `fake`, the discriminator's verdict on what it made.
+
+    For `vanilla` and `lsgan` it is the distance from the label *real* (the non-saturating form); for
+    `hinge` the negated mean. Labels are never smoothed here (seed 004 figure 3.12).
+    """
+    return -jnp.mean(fake) if kind == 'hinge' else _TOWARDS_LABEL[kind](fake, 1.0)
+
+
+def l1(prediction: Picture, target: Picture) -> Scalar:
+    """Mean absolute difference, in the scale of the network's output (seed 001 section 5.4)."""
+    return jnp.mean(jnp.abs(prediction - target))
+
+
+def l2(prediction: Picture, target: Picture) -> Scalar:
+    """Mean squared difference, in the scale of the network's output."""
+    return jnp.mean(jnp.square(prediction - target))
+
+
+RECONSTRUCTION: dict[str, Callable[[Picture, Picture], Scalar]] = {'l1': l1, 'l2': l2}

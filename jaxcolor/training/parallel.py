@@ -1,0 +1,63 @@
+"""How a step runs on all devices: the only file that knows of `pmap`.
+
+The state is replicated and never stacked. Device s of all S takes rows s, s + S, s + 2S, … of each global
+batch, and its random numbers follow s: the result does not depend on how devices are spread over hosts.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+AXIS = 'data'
+
+
+def pmap(function: Callable[..., Any], in_axes: tuple[int | None, ...], donate: tuple[int, ...] = ()) -> Any:
+    """Maps `function` over the local devices of every host; what it returns must be the same on all of them.
+
+    Args:
+      function: may reduce over `AXIS`.
+      in_axes: 0 for what `shard` has split, None for what is the same everywhere.
+      donate: arguments whose memory is reused; they must have been placed by `replicate`.
+    """
+    mapped = jax.pmap(function, axis_name=AXIS, in_axes=in_axes, out_axes=None, donate_argnums=donate)
+    if jax.default_backend() == 'cpu' and jax.local_device_count() > 1:
+        # Virtual CPU devices share one pool of threads: two calls in flight can each hold the threads
+        # that the other one's all-reduce waits for.
+        return lambda *args: jax.block_until_ready(mapped(*args))
+    return mapped
+
+
+def replicate(tree: Any) -> Any:
+    """Places a copy of every array on each local device."""
+    mesh = Mesh(np.array(jax.local_devices()), (AXIS,))
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
+
+
+def abstract_global(tree: Any) -> Any:
+    """Returns shapes, dtypes and placement of `tree` as one array over all hosts: how a checkpoint is read."""
+    everywhere = NamedSharding(Mesh(np.array(jax.devices()), (AXIS,)), PartitionSpec())
+    return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=everywhere), tree)
+
+
+def replicate_local(tree: Any) -> Any:
+    """Returns arrays over all hosts, as `abstract_global` asks for, as this host's own copies."""
+    return replicate(jax.tree.map(lambda a: a.addressable_data(0), tree))
+
+
+def shard(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Splits this host's rows among its L devices: [l * b, …] to [L, b, …], device l taking rows l::L."""
+    devices = jax.local_device_count()
+
+    def split(rows: np.ndarray) -> np.ndarray:
+        return rows.reshape(-1, devices, *rows.shape[1:]).swapaxes(0, 1)
+
+    return {name: split(rows) for name, rows in batch.items()}
+
+
+def shard_numbers() -> np.ndarray:
+    """The number s of each local device, int32 [L]: which rows of the global batch it takes."""
+    local = np.arange(jax.local_device_count(), dtype=np.int32)
+    return jax.process_index() + jax.process_count() * local

@@ -1,0 +1,79 @@
+"""What a run leaves to look at: evaluations, losses, curves, sample pictures, TensorBoard events."""
+
+import json
+from collections.abc import Mapping
+from types import TracebackType
+
+import jax
+import numpy as np
+from etils import epath
+from tensorboardX import SummaryWriter
+
+from jaxcolor.evaluation.evaluate import Colorings
+from jaxcolor.evaluation.figures import loss_curves, sample_grid, write_png
+from jaxcolor.files import write_whole
+
+
+class Records:
+    """Writes a work directory's records, on the first host alone.
+
+    `losses.jsonl` and `evaluations.jsonl` have a line per entry; a run that resumes at `step` takes back the
+    lines past it, for it will write them again.
+    """
+
+    def __init__(self, workdir: epath.PathLike, step: int):
+        """Opens the records of a run that is about to do step `step` + 1."""
+        self.path = epath.Path(workdir)
+        self._active = jax.process_index() == 0
+        self._lines = {
+            name: [line for line in _read(self.path / f'{name}.jsonl') if line['step'] <= step]
+            for name in ('losses', 'evaluations')
+        }
+        if self._active:
+            for name in self._lines:
+                self._write(name)
+            self._board = SummaryWriter(str(self.path), purge_step=step + 1 if step else None)
+
+    def __enter__(self) -> 'Records':
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._active:
+            self._board.close()
+
+    def losses(self, step: int, values: Mapping[str, float]) -> None:
+        """Records the means of the loss terms, and the speed, over the steps since the last entry."""
+        self._append('losses', step, values)
+
+    def evaluation(self, step: int, scores: Mapping[str, float], pictures: Colorings) -> None:
+        """Records the scores of an evaluation and draws sample pictures and curves."""
+        self._append('evaluations', step, scores)
+        if self._active:
+            grid = sample_grid(pictures.grey, pictures.generated, pictures.true)
+            write_png(grid, self.path / 'samples' / f'{step}.png')
+            self._board.add_image('samples', np.asarray(grid.convert('RGB')), step, dataformats='HWC')
+            self._board.flush()
+            loss_curves([*self._lines['losses'], *self._lines['evaluations']], self.path / 'curves.png')
+
+    @property
+    def evaluations(self) -> list[dict[str, float]]:
+        """All evaluations so far, oldest first, each with its `step`."""
+        return self._lines['evaluations']
+
+    def _append(self, name: str, step: int, values: Mapping[str, float]) -> None:
+        self._lines[name].append({'step': step, **values})
+        if self._active:
+            self._write(name)
+            for key, value in values.items():
+                self._board.add_scalar(f'{name}/{key}', value, step)
+
+    def _write(self, name: str) -> None:
+        # The whole file, because object stores can't append.
+        text = ''.join(json.dumps(line) + '\n' for line in self._lines[name])
+        write_whole(self.path / f'{name}.jsonl', text.encode())
+
+
+def _read(path: epath.Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

@@ -1,0 +1,156 @@
+"""What training is made of: `System`, which never changes, and `TrainState`, which every step replaces."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import optax
+from flax import linen as nn
+from flax import struct
+from jaxtyping import Array, Float, Int, PRNGKeyArray
+
+from jaxcolor.color.spaces import Space, build_space
+from jaxcolor.errors import UserError
+from jaxcolor.models import build_discriminator, build_generator
+from jaxcolor.training import objectives
+
+Variables = dict[str, Any]
+
+
+class Player(struct.PyTreeNode):
+    """One network in training: its parameters, its running statistics and its optimizer's state."""
+
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+
+    @property
+    def variables(self) -> Variables:
+        """What the network's `apply` takes."""
+        return {'params': self.params, 'batch_stats': self.batch_stats}
+
+
+class TrainState(struct.PyTreeNode):
+    """All that a step reads and writes, and all that a checkpoint holds. Replicated, never stacked per device."""
+
+    step: Int[Array, '']
+    generator: Player
+    discriminator: Player | None
+    ema_params: Any | None
+
+    @property
+    def inference_variables(self) -> Variables:
+        """The generator as it is evaluated and used: averaged parameters where there are any."""
+        params = self.generator.params if self.ema_params is None else self.ema_params
+        return {'params': params, 'batch_stats': self.generator.batch_stats}
+
+
+@dataclasses.dataclass(frozen=True)
+class Loss:
+    """The objective; the fields of `config.loss`."""
+
+    adversarial: str = 'vanilla'
+    adversarial_weight: float = 1.0
+    reconstruction: str = 'l1'
+    reconstruction_weight: float = 100.0
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        _choose('loss.adversarial', self.adversarial, objectives.ADVERSARIAL)
+        _choose('loss.reconstruction', self.reconstruction, objectives.RECONSTRUCTION)
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(f'loss.label_smoothing={self.label_smoothing} is not in [0, 1); 0 leaves labels hard')
+        if self.adversarial == 'hinge' and self.label_smoothing:
+            raise UserError("loss.adversarial='hinge' has no labels to smooth; set loss.label_smoothing=0")
+
+
+@dataclasses.dataclass(frozen=True)
+class System:
+    """The static half of training: modules, optimizers, objective."""
+
+    space: Space
+    generator: nn.Module
+    discriminator: nn.Module | None
+    generator_optimizer: optax.GradientTransformation
+    discriminator_optimizer: optax.GradientTransformation
+    loss: Loss
+    flip: bool
+    ema_decay: float
+
+
+_OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {'adam': optax.adam, 'sgd': optax.sgd}
+
+
+def build_system(config: ml_collections.ConfigDict, axis_name: str | None) -> System:
+    """Builds all that `config` names, and checks that the pictures fit the networks.
+
+    Args:
+      config: the whole config.
+      axis_name: of the devices that share a batch, over which BatchNorm takes its statistics.
+
+    Raises:
+      UserError: an unknown name or field, or an image size that a network can't take.
+    """
+    space = build_space(config.space)
+    dtype = jnp.dtype(config.dtype)
+    generator = build_generator(config.generator, space.channels, dtype=dtype, axis_name=axis_name)
+    discriminator = None
+    if config.discriminator is not None:
+        discriminator = build_discriminator(config.discriminator, dtype=dtype, axis_name=axis_name)
+    for network in filter(None, (generator, discriminator)):
+        network.check_size(config.data.image_size, config.data.image_size)
+    return System(
+        space=space,
+        generator=generator,
+        discriminator=discriminator,
+        generator_optimizer=_build_optimizer('generator_optimizer', config.generator_optimizer),
+        discriminator_optimizer=_build_optimizer('discriminator_optimizer', config.discriminator_optimizer),
+        loss=Loss(**config.loss),
+        flip=config.data.flip,
+        ema_decay=config.ema_decay,
+    )
+
+
+def create_state(system: System, image_size: int, rng: PRNGKeyArray) -> TrainState:
+    """Returns the state before the first step; the same for the same `rng` on any number of devices."""
+    picture = jnp.zeros((1, image_size, image_size, 1))
+    colour = jnp.zeros((1, image_size, image_size, system.space.channels))
+    generator_rng, discriminator_rng = jax.random.split(rng)
+
+    def start(
+        network: nn.Module, optimizer: optax.GradientTransformation, rng: PRNGKeyArray, *inputs: Float[Array, '...']
+    ) -> Player:
+        variables = network.init({'params': rng}, *inputs, train=False)
+        params = variables['params']
+        return Player(params, variables.get('batch_stats', {}), optimizer.init(params))
+
+    @jax.jit
+    def create() -> TrainState:
+        generator = start(system.generator, system.generator_optimizer, generator_rng, picture)
+        discriminator = None
+        if system.discriminator is not None:
+            discriminator = start(
+                system.discriminator, system.discriminator_optimizer, discriminator_rng, picture, colour
+            )
+        ema_params = generator.params if system.ema_decay else None
+        return TrainState(jnp.zeros((), jnp.int32), generator, discriminator, ema_params)
+
+    return create()
+
+
+def _build_optimizer(section: str, config: ml_collections.ConfigDict) -> optax.GradientTransformation:
+    options = dict(config)
+    name = options.pop('name', None)
+    _choose(f'{section}.name', name, _OPTIMIZERS)
+    try:
+        return _OPTIMIZERS[name](**options)
+    except TypeError as error:
+        raise UserError(f'{section}: {name} does not take {sorted(options)}: {error}') from error
+
+
+def _choose(field: str, value: object, known: Any) -> None:
+    if value not in known:
+        raise UserError(f'{field}={value!r} is unknown; known: {", ".join(known)}')

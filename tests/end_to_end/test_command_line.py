@@ -1,0 +1,184 @@
+"""`python -m jaxcolor.main` as a person runs it, in processes of its own."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorstore
+from PIL import Image
+
+ROOT = Path(__file__).parents[2]
+CIFAR = Path(os.environ.get('TFDS_DATA_DIR', ROOT.parent / 'shared/data/tfds'))
+SMOKE = '--config=configs/quickstart.py:smoke'
+
+
+def environment(**extra):
+    """What a person has: one device, no strictness; TFDS looks where nothing is unless told."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(('JAX_NUMPY', 'PYTEST', 'COV', 'TFDS'))}
+    flags = '--xla_backend_optimization_level=0'  # compile fast; these tests compute little
+    return {**kept, 'XLA_FLAGS': flags, 'PYTHONWARNINGS': 'default', 'TFDS_DATA_DIR': '/nowhere', **extra}
+
+
+def start(*arguments, **extra):
+    command = [sys.executable, '-m', 'jaxcolor.main', *map(str, arguments)]
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment(**extra), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def run(*arguments, **extra):
+    process = start(*arguments, **extra)
+    out, err = process.communicate(timeout=500)
+    return process.returncode, out, err
+
+
+def arrays(workdir, step):
+    """Every array of a checkpoint, read without Orbax."""
+    store = {'driver': 'ocdbt', 'base': f'file://{workdir}/checkpoints/{step}/state/'}
+    names = sorted(
+        key.decode().removesuffix('/.zarray')
+        for key in tensorstore.KvStore.open(store).result().list().result()
+        if key.endswith(b'/.zarray')
+    )
+    assert len(names) > 20
+    return {
+        name: tensorstore.open({'driver': 'zarr', 'kvstore': {**store, 'path': name + '/'}}).result().read().result()
+        for name in names
+    }
+
+
+def wait_for(path, process):
+    deadline = time.monotonic() + 400
+    while not path.exists():
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_killed_and_run_again_equals_never_killed(tmp_path):
+    """Bit for bit, after SIGTERM and after SIGKILL; and the records have each step once."""
+    often = ('--config.num_steps=60', '--config.checkpoint_every=4', '--config.eval_every=30', '--config.log_every=5')
+    code, out, err = run(SMOKE, f'--workdir={tmp_path}/whole', *often)
+    assert code == 0, err
+    assert 'Traceback' not in err
+    assert '106 test pictures' in out
+    assert f'{tmp_path}/whole/samples/60.png' in out
+
+    killed = tmp_path / 'killed'
+    for number, step in ((signal.SIGTERM, 8), (signal.SIGKILL, 32)):
+        process = start(SMOKE, f'--workdir={killed}', *often)
+        wait_for(killed / 'checkpoints' / str(step), process)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=100)
+        if number == signal.SIGTERM:
+            assert process.returncode == 128 + signal.SIGTERM
+            assert 'SIGTERM: saved step' in err
+            assert 'Traceback' not in err
+        else:
+            assert process.returncode == -signal.SIGKILL
+    code, out, err = run(SMOKE, f'--workdir={killed}', *often)
+    assert code == 0, err
+    assert 'resuming' in out
+
+    expected, actual = arrays(tmp_path / 'whole', 60), arrays(killed, 60)
+    assert expected.keys() == actual.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(actual[name], value, err_msg=name)
+    for name in ('evaluations.jsonl', 'losses.jsonl'):
+        steps = [json.loads(line)['step'] for line in (killed / name).read_text().splitlines()]
+        assert steps == [json.loads(line)['step'] for line in (tmp_path / 'whole' / name).read_text().splitlines()]
+    assert (killed / 'evaluations.jsonl').read_text() == (tmp_path / 'whole' / 'evaluations.jsonl').read_text()
+
+
+MISTAKES = {
+    'no config': ([], '--config is missing'),
+    'no such config': (['--config=configs/cifar_dgcan.py'], 'there is no such file; there are configs/cifar_dcgan.py'),
+    'no such variant': (['--config=configs/quickstart.py:fast'], "no variant 'fast'"),
+    'no such field': ([SMOKE, '--config.data.batchsize=4'], 'batchsize'),
+    'no such flag': ([SMOKE, '--work_dir=x'], 'work_dir'),
+    'not a number': ([SMOKE, '--config.data.batch_size=many'], 'invalid literal'),
+    'a word too many': ([SMOKE, 'train'], "'train' is not a flag"),
+    'source': ([SMOKE, '--config.data.source=web:cats'], 'web:cats'),
+    'generator': ([SMOKE, '--config.generator.name=wavenet'], 'wavenet'),
+    'discriminator': ([SMOKE, '--config.discriminator.name=critic'], 'critic'),
+    'loss': ([SMOKE, '--config.loss.adversarial=wgan'], "loss.adversarial='wgan' is unknown; known: vanilla"),
+    'split': ([SMOKE, '--config.data.test_split=dev'], 'dev'),
+    'size': ([SMOKE, '--config.data.image_size=20'], '20 is not divisible by 2^depth = 8'),
+    'batch': ([SMOKE, '--config.data.batch_size=9'], 'data.batch_size=9 does not divide among 8 devices; use 8'),
+    'no run to evaluate': ([SMOKE, '--mode=eval', '--workdir={tmp}/none'], 'holds no run'),
+    'empty folder': ([SMOKE, '--config.data.source=folder:{tmp}/empty'], '{tmp}/empty'),
+    'unreadable folder': ([SMOKE, '--config.data.source=folder:{tmp}/broken'], '{tmp}/broken'),
+    'missing folder': ([SMOKE, '--config.data.source=folder:{tmp}/missing'], '{tmp}/missing'),
+    'no data set': (['--config=configs/cifar_dcgan.py:smoke'], 'cifar10 is not prepared in {tmp}/tfds'),
+}
+
+
+@pytest.mark.parametrize('mistake', MISTAKES)
+def test_a_mistake_is_explained(tmp_path, mistake):
+    """One or two lines on the error stream that name what is wrong, no traceback, and a status that is not 0."""
+    arguments, message = MISTAKES[mistake]
+    (tmp_path / 'empty').mkdir()
+    (tmp_path / 'broken').mkdir()
+    (tmp_path / 'broken' / 'a.jpg').write_bytes(b'\xff\xd8 not a picture')
+    arguments = [argument.format(tmp=tmp_path) for argument in arguments]
+    if not any(argument.startswith('--workdir') for argument in arguments):
+        arguments.append(f'--workdir={tmp_path}/run')
+    extra = {'TFDS_DATA_DIR': f'{tmp_path}/tfds'}
+    if mistake == 'batch':
+        extra['XLA_FLAGS'] = '--xla_force_host_platform_device_count=8'
+    code, _, err = run(*arguments, **extra)
+    assert code == 1, err
+    assert 'Traceback' not in err
+    told = err[err.index('error: ') :]
+    assert message.format(tmp=tmp_path) in told
+    assert len(told.strip().splitlines()) <= 2
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    """The error says what to do, the checkpoint before it stays, and the run goes on once there is room."""
+    inside = ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c']
+    if shutil.which('unshare') is None or subprocess.run([*inside, 'mount -t tmpfs none /mnt'], check=False).returncode:
+        pytest.skip('needs a mount namespace to make a small disk in')
+    smoke = f'{sys.executable} -m jaxcolor.main {SMOKE} --config.checkpoint_every=1 --config.keep=10'
+    script = f"""
+        mount -t tmpfs -o size=3m none {tmp_path}
+        {smoke} --workdir={tmp_path}/run --config.num_steps=1 || exit 90
+        free=$(df --output=avail --block-size=1 {tmp_path} | tail -n 1)
+        head -c $((free - 200000)) /dev/zero >{tmp_path}/ballast
+        {smoke} --workdir={tmp_path}/run
+        echo "status $?"
+        ls {tmp_path}/run/checkpoints | grep -v tmp
+        rm {tmp_path}/ballast
+        {smoke} --workdir={tmp_path}/run || exit 91
+    """
+    done = subprocess.run(
+        [*inside, script], cwd=ROOT, env=environment(), text=True, capture_output=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'status 1\n1\n' in done.stdout
+    assert 'Traceback' not in done.stderr
+    assert 'No space left on device' in done.stderr
+    assert 'earlier checkpoints [1] are whole; make room and run the same line again' in done.stderr
+    assert 'resuming' in done.stdout
+
+
+@pytest.mark.parametrize('config', sorted(path.stem for path in (ROOT / 'configs').glob('*.py')))
+def test_every_config_trains_and_evaluates(tmp_path, config):
+    if config.startswith('cifar') and not (CIFAR / 'cifar10').is_dir():
+        pytest.skip('needs CIFAR-10 in TFDS_DATA_DIR')
+    line = (f'--config=configs/{config}.py:smoke', f'--workdir={tmp_path}')
+    code, trained, err = run(*line, TFDS_DATA_DIR=str(CIFAR))
+    assert code == 0, err
+    code, evaluated, err = run(*line, '--mode=eval', TFDS_DATA_DIR=str(CIFAR))
+    assert code == 0, err
+    assert evaluated.splitlines()[-9:] == trained.splitlines()[-9:]
+    with Image.open(next((tmp_path / 'samples').glob('*.png'))) as grid:
+        assert grid.width > 300

@@ -1,0 +1,78 @@
+"""The config: what is refused before anything compiles, and how two configs differ."""
+
+import pytest
+
+from jaxcolor import config as configs
+from jaxcolor.errors import UserError
+from jaxcolor.training.state import build_system
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'data.batch_size': 12}, r'data.batch_size=12 does not divide among 8 devices; use 16'),
+        ({'data.batch_size': 3}, r'use 8'),
+        ({'num_epochs': 0.0}, r'num_epochs=0.0 trains nothing'),
+        ({'num_steps': 0}, r'num_steps=0 is too small'),
+        ({'log_every': 0}, r'log_every=0 is too small'),
+        ({'ema_decay': 1.0}, r'ema_decay=1.0 is not in \[0, 1\)'),
+        ({'dtype': 'float16'}, r"dtype='float16' is unknown; use float32 or bfloat16"),
+    ],
+)
+def test_values_out_of_range(change, message):
+    config = configs.default()
+    config.update_from_flattened_dict(change)
+    with pytest.raises(UserError, match=message):
+        configs.check(config, device_count=8)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'generator.name': 'gan'}, r"'gan'.*unet"),
+        ({'discriminator.name': 'judge'}, r"'judge'.*patchgan"),
+        ({'space.name': 'cmyk'}, r"'cmyk'.*lab"),
+        ({'loss.adversarial': 'wgan'}, r"loss\.adversarial='wgan' is unknown; known: vanilla, lsgan, hinge"),
+        ({'loss.reconstruction': 'l3'}, r"loss\.reconstruction='l3' is unknown; known: l1, l2"),
+        ({'loss.label_smoothing': 1.5}, r'label_smoothing=1\.5 is not in \[0, 1\)'),
+        ({'loss.adversarial': 'hinge', 'loss.label_smoothing': 0.1}, r'hinge.*no labels to smooth'),
+        ({'generator_optimizer.name': 'lion'}, r"generator_optimizer\.name='lion' is unknown; known: adam, sgd"),
+        ({'discriminator_optimizer.name': 'sgd'}, r'discriminator_optimizer: sgd does not take'),
+        ({'data.image_size': 40}, r'40 is not divisible by 2\^depth = 256'),
+    ],
+)
+def test_what_can_not_be_built(change, message):
+    config = configs.default()
+    config.update_from_flattened_dict(change)
+    with pytest.raises(UserError, match=message):
+        build_system(config, None)
+
+
+def test_json_round_trip_and_differences():
+    old = configs.default()
+    new = configs.from_json(configs.to_json(old))
+    assert configs.differences(old, new) == {}
+    new.data.batch_size, new.generator.filters, new.ema_decay = 4, 8, 0.99
+    assert configs.differences(old, new) == {
+        'data.batch_size': (16, 4),
+        'generator.filters': (64, 8),
+        'ema_decay': (0.0, 0.99),
+    }
+    assert set(configs.model_differences(old, new)) == {'generator.filters', 'ema_decay'}
+    new.discriminator = None
+    assert configs.differences(old, new)['discriminator.name'] == ('patchgan', None)
+    assert not any(field.startswith('discriminator.f') for field in configs.differences(old, new))
+
+
+def test_network_fields_can_be_overridden_by_flags():
+    """Fields that may be None know the type that a flag gives them."""
+    config = configs.default()
+    assert config.generator.get_type('widths') is tuple
+    assert config.generator.get_type('dropout_layers') is int
+
+
+def test_variants():
+    configs.check_variant('', 'smoke')
+    configs.check_variant('smoke', 'smoke')
+    with pytest.raises(UserError, match="no variant 'smok' of this config; it has smoke"):
+        configs.check_variant('smok', 'smoke')

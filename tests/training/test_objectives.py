@@ -1,0 +1,56 @@
+"""Losses against values worked out by hand and against optax."""
+
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from jaxcolor.training import objectives
+
+REAL = jnp.asarray([[2.0, -1.0], [0.5, 0.0]])
+FAKE = jnp.asarray([[-3.0, 1.5], [0.25, -0.75]])
+
+
+@pytest.mark.parametrize('smoothing', [0.0, 0.1])
+def test_vanilla_is_sigmoid_cross_entropy(smoothing):
+    real, fake = objectives.discriminator_loss('vanilla', REAL, FAKE, smoothing)
+    expected_real = optax.sigmoid_binary_cross_entropy(REAL, jnp.full_like(REAL, 1 - smoothing / 2)).mean()
+    expected_fake = optax.sigmoid_binary_cross_entropy(FAKE, jnp.full_like(FAKE, smoothing / 2)).mean()
+    np.testing.assert_allclose(real, expected_real, rtol=1e-6)
+    np.testing.assert_allclose(fake, expected_fake, rtol=1e-6)
+
+
+def test_vanilla_survives_certainty():
+    real, fake = objectives.discriminator_loss('vanilla', jnp.asarray([-200.0]), jnp.asarray([200.0]))
+    np.testing.assert_allclose([real, fake], [200.0, 200.0], rtol=1e-6)
+
+
+def test_lsgan_by_hand():
+    real, fake = objectives.discriminator_loss('lsgan', REAL, FAKE)
+    np.testing.assert_allclose(real, (1 + 4 + 0.25 + 1) / 4)
+    np.testing.assert_allclose(fake, (9 + 2.25 + 0.0625 + 0.5625) / 4)
+    np.testing.assert_allclose(objectives.generator_loss('lsgan', FAKE), (16 + 0.25 + 0.5625 + 3.0625) / 4)
+
+
+def test_hinge_by_hand():
+    real, fake = objectives.discriminator_loss('hinge', REAL, FAKE)
+    np.testing.assert_allclose(real, (0 + 2 + 0.5 + 1) / 4)
+    np.testing.assert_allclose(fake, (0 + 2.5 + 1.25 + 0.25) / 4)
+    np.testing.assert_allclose(objectives.generator_loss('hinge', FAKE), 0.5)
+
+
+@pytest.mark.parametrize('kind', objectives.ADVERSARIAL)
+def test_players_want_opposite_things(kind):
+    """A verdict closer to *real* pleases the generator and displeases the discriminator."""
+    doubted, believed = jnp.asarray([0.1]), jnp.asarray([0.7])
+    assert objectives.generator_loss(kind, believed) < objectives.generator_loss(kind, doubted)
+    real = jnp.asarray([1.0])
+    assert (
+        objectives.discriminator_loss(kind, real, believed)[1] > objectives.discriminator_loss(kind, real, doubted)[1]
+    )
+
+
+def test_reconstruction_by_hand():
+    prediction, target = jnp.asarray([[1.0, -1.0, 0.0, 0.5]]), jnp.asarray([[0.0, 1.0, 0.0, 1.0]])
+    np.testing.assert_allclose(objectives.l1(prediction, target), 3.5 / 4)
+    np.testing.assert_allclose(objectives.l2(prediction, target), 5.25 / 4)
