@@ -39,6 +39,19 @@ def conv_transpose(
     return _input_gradient(x, kernel, stride, padding, (x.shape[1] * stride, x.shape[2] * stride))
 
 
+def upsample_conv(x: Float[Array, 'b h w c'], kernel: Float[Array, 'k k c d']) -> Float[Array, 'b 2*h 2*w d']:
+    """Repeat each pixel in a block of 2 x 2, then cross-correlate with a kernel of odd size, zeros around.
+
+    Repeating pixels is a transposed convolution with ones. So the two are one transposed convolution, whose
+    kernel is theirs convolved: of 3x3 it takes four products an output pixel in place of nine.
+    """
+    size = kernel.shape[0]
+    flipped = kernel[::-1, ::-1]
+    merged = sum(jnp.pad(flipped, ((i, 1 - i), (j, 1 - j), (0, 0), (0, 0))) for i in range(2) for j in range(2))
+    half = size // 2
+    return conv_transpose(x, jnp.swapaxes(merged, 2, 3), 2, (half, half))
+
+
 def _conv_fwd(x: Array, kernel: Array, stride: int, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
     return conv(x, kernel, stride, padding), (x, kernel)
 

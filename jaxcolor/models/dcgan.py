@@ -1,6 +1,5 @@
 """The plain convolutional generator of seed 000, architecture 1."""
 
-import jax
 import jax.numpy as jnp
 from flax import linen as nn
 from jaxtyping import Array, Float
@@ -31,8 +30,8 @@ class DCGAN(nn.Module):
         """Return the chroma of grey pictures; both in [-1, 1]."""
         self.check_size(*x.shape[1:3])
 
-        def conv(x: Array, features: int, stride: int = 1) -> Array:
-            return keras_conv(features, stride, self.dtype)(x, train)
+        def conv(x: Array, features: int, stride: int = 1, upsample: bool = False) -> Array:
+            return keras_conv(features, stride, self.dtype, upsample)(x, train)
 
         def norm(x: Array) -> Array:
             return keras_norm(self.dtype, self.axis_name)(x, train)
@@ -43,20 +42,24 @@ class DCGAN(nn.Module):
         x = nn.relu(conv(x, 4 * f, stride=2))
         x = norm(nn.relu(conv(x, 4 * f)))
         x = norm(nn.relu(conv(x, 8 * f)))
-        x = norm(nn.relu(conv(_upsample(x), 4 * f)))
-        x = norm(nn.relu(conv(_upsample(x), 2 * f)))
+        x = norm(nn.relu(conv(x, 4 * f, upsample=True)))
+        x = norm(nn.relu(conv(x, 2 * f, upsample=True)))
         x = nn.relu(conv(x, f))
         x = norm(conv(x, self.out_channels))
         return jnp.tanh(x.astype(jnp.float32))
 
 
-def keras_conv(features: int, stride: int, dtype: jnp.dtype) -> Conv:
-    """Build a 3x3 convolution as Keras does: 'same' padding (for even sizes), Glorot uniform, bias 0."""
+def keras_conv(features: int, stride: int, dtype: jnp.dtype, upsample: bool = False) -> Conv:
+    """Build a 3x3 convolution as Keras does: 'same' padding (for even sizes), Glorot uniform, bias 0.
+
+    `upsample` puts Keras' UpSampling2D, nearest neighbour by two, before it.
+    """
     return Conv(
         features,
         kernel_size=3,
         stride=stride,
         padding=(1, 1) if stride == 1 else (0, 1),
+        upsample=upsample,
         kernel_init=nn.initializers.glorot_uniform(),
         dtype=dtype,
     )
@@ -65,10 +68,3 @@ def keras_conv(features: int, stride: int, dtype: jnp.dtype) -> Conv:
 def keras_norm(dtype: jnp.dtype, axis_name: str | None) -> Norm:
     """Build a BatchNorm with Keras' defaults."""
     return Norm(momentum=0.99, epsilon=1e-3, scale_init=nn.initializers.ones, dtype=dtype, axis_name=axis_name)
-
-
-def _upsample(x: Float[Array, 'b h w c']) -> Float[Array, 'b 2*h 2*w c']:
-    """Double rows and columns by repeating each pixel."""
-    b, h, w, c = x.shape
-    repeated = jax.lax.broadcast_in_dim(x, (b, h, 2, w, 2, c), (0, 1, 3, 5))
-    return repeated.reshape(b, 2 * h, 2 * w, c)

@@ -49,14 +49,17 @@ def pix2pix_scale_init(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jn
 class Conv(nn.Module):
     """A strided convolution, 4x4 unless told otherwise, [b, h, w, c] -> [b, p, q, features].
 
-    `padding` is (before, after) of both rows and columns. `spectral_norm` counts the power iterations of a
-    training step that divide the kernel by its largest singular value (Miyato et al. 2018); 0 is off.
+    `padding` is (before, after) of both rows and columns. `upsample` doubles the picture first, by repeating
+    pixels; then the stride is 1, and the kernel, of odd size, is padded to keep the doubled size.
+    `spectral_norm` counts the power iterations of a training step that divide the kernel by its largest
+    singular value (Miyato et al. 2018); 0 is off.
     """
 
     features: int
     kernel_size: int = 4
     stride: int = 2
     padding: tuple[int, int] = (1, 1)
+    upsample: bool = False
     use_bias: bool = True
     spectral_norm: int = 0
     kernel_init: Initializer = pix2pix_kernel_init
@@ -69,7 +72,11 @@ class Conv(nn.Module):
         kernel = self.param('kernel', self.kernel_init, shape)
         if self.spectral_norm:
             kernel = _spectral_normalize(self, kernel, output_axis=3, train=train)
-        y = convolutions.conv(x.astype(self.dtype), kernel.astype(self.dtype), self.stride, self.padding)
+        x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+        if self.upsample:
+            y = convolutions.upsample_conv(x, kernel)
+        else:
+            y = convolutions.conv(x, kernel, self.stride, self.padding)
         return _add_bias(self, y) if self.use_bias else y
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
-from jaxcolor.models.conv import conv, conv_transpose
+from jaxcolor.models.conv import conv, conv_transpose, upsample_conv
 
 
 def native(x, kernel, stride, padding):
@@ -112,3 +112,16 @@ def test_an_export_for_a_gpu_has_the_native_form():
     assert 'stablehlo.convolution' not in text['cpu']
     both = jax.export.export(function, platforms=['cpu', 'cuda'])(x, kernel)
     assert_close(both.call(x, kernel), native(x, kernel, 2, (1, 1)))
+
+
+@pytest.mark.parametrize('size', [1, 3, 5])
+@pytest.mark.parametrize('shape', [(2, 8, 6, 16), (1, 3, 4, 1), (64, 4, 2, 3)])
+def test_upsampled_convolution_is_upsampling_and_convolution(size, shape):
+    b, h, c, d = shape
+    x, kernel = normal(0, b, h, h, c), normal(1, size, size, c, d)
+
+    def plain(x, kernel):
+        repeated = jnp.repeat(jnp.repeat(x, 2, axis=1), 2, axis=2)
+        return native(repeated, kernel, 1, (size // 2, size // 2))
+
+    assert_close(value_and_gradients(upsample_conv, x, kernel), value_and_gradients(plain, x, kernel))
