@@ -1,6 +1,8 @@
 """The step: against itself on one device, against plain gradients, and what it must leave alone."""
 
+import runpy
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -81,6 +83,42 @@ def test_step_equals_plain_gradients(config, image):
     np.testing.assert_allclose(terms['generator_loss'], value, rtol=1e-5)
     assert_trees_close(after.discriminator.params, discriminator, atol=1e-5)
     assert_trees_close(after.generator.params, descend(before.generator.params, gradient), atol=1e-4)
+
+
+def test_three_steps_equal_pytorch(config):
+    """From bytes to updated parameters, against scikit-image's colours and PyTorch's game (golden/make.py)."""
+    folder = Path(__file__).parent / 'golden'
+    make, golden = runpy.run_path(str(folder / 'make.py')), np.load(folder / 'game.npz')
+    configs.choose(config, 'generator', 'unet', depth=make['DEPTH'], filters=make['FILTERS'])
+    configs.choose(config, 'discriminator', 'patchgan', n_layers=make['N_LAYERS'], filters=make['FILTERS'])
+    config.data.image_size = make['SIZE']
+    config.generator_optimizer.learning_rate = config.discriminator_optimizer.learning_rate = make['RATE']
+    system = build_system(config, parallel.AXIS)
+    state = jax.device_get(create_state(system, make['SIZE'], jax.random.key(0)))
+
+    def drawn(player):
+        params = jax.tree.map_with_path(
+            lambda path, p: make['draw']('/'.join(k.key for k in path), p.shape), player.params
+        )
+        return player.replace(params=params)
+
+    state = state.replace(generator=drawn(state.generator), discriminator=drawn(state.discriminator))
+    step = jax.pmap(
+        lambda state, image: train_step(system, state, {'image': image}, jax.random.key(0)),
+        parallel.AXIS,
+        in_axes=(None, 0),
+        out_axes=(None, None),
+        devices=jax.local_devices()[:1],
+    )
+    for k in range(make['STEPS']):
+        state, terms = step(state, make['image']()[None])
+        for name in ('generator_loss', 'reconstruction', 'adversarial', 'discriminator_loss'):
+            np.testing.assert_allclose(terms[name], golden[name][k], rtol=2e-4, err_msg=f'{name}, step {k + 1}')
+    for player, names in make['KEPT'].items():
+        params = getattr(state, player).params
+        for name in names:
+            layer, kind = name.split('/')
+            np.testing.assert_allclose(params[layer][kind], golden[f'{player} {name}'], atol=1e-4, err_msg=name)
 
 
 def test_warmup_rests_the_discriminator(config, image):

@@ -4,7 +4,6 @@ Weights are not stored: `draw` makes the same ones here and in the tests.
 """
 
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -25,45 +24,12 @@ def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
 def main() -> None:
     import torch
     import torch_networks
-    from torch import Tensor, nn
-
-    def to_torch(a: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(a.transpose(0, 3, 1, 2)))
-
-    def to_numpy(t: Tensor) -> np.ndarray:
-        a = t.detach().numpy()
-        return a.transpose(0, 2, 3, 1) if a.ndim == 4 else a
-
-    def kernel_to_numpy(t: Tensor) -> np.ndarray:
-        a = t.detach().numpy()
-        return a.transpose(2, 3, 1, 0) if a.ndim == 4 else a
-
-    def layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-        """Yield convolutions and norms under the names that they have in jaxcolor."""
-        if isinstance(network, torch_networks.UNet):
-            for kind, first in (('down', 0), ('up', 0), ('down_norm', 1), ('up_norm', 1)):
-                for i, layer in enumerate(getattr(network, kind), first):
-                    yield f'{kind}_{i}', layer
-        else:
-            convs = [layer for layer in network.layers if isinstance(layer, nn.Conv2d)]
-            norms = [layer for layer in network.layers if isinstance(layer, nn.BatchNorm2d)]
-            yield from ((f'conv_{i}', layer) for i, layer in enumerate(convs[:-1]))
-            yield from ((f'norm_{i}', layer) for i, layer in enumerate(norms, 1))
-            yield 'logits', convs[-1]
-
-    def parameters(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-        for name, layer in layers(network):
-            weight = 'scale' if isinstance(layer, nn.BatchNorm2d) else 'kernel'
-            yield f'{name}/{weight}', layer.weight
-            if layer.bias is not None:
-                yield f'{name}/bias', layer.bias
+    from torch import nn
+    from torch_networks import kernel_to_numpy, layers, load, parameters, to_numpy, to_torch
 
     def run(kind: str, network: nn.Module, inputs: list[np.ndarray]) -> dict[str, np.ndarray]:
         pixels = {}
-        for name, p in parameters(network):
-            shape = kernel_to_numpy(p).shape
-            value = draw(name, shape)
-            p.data = torch.from_numpy(np.ascontiguousarray(value.transpose(3, 2, 0, 1) if p.ndim == 4 else value))
+        load(network, draw)
         for name, layer in layers(network):
             if isinstance(layer, nn.BatchNorm2d):
                 layer.register_forward_pre_hook(

@@ -1,5 +1,8 @@
 """The networks of seed 001 sections 5.2 and 5.3 in PyTorch: the reference for values and for speed."""
 
+from collections.abc import Callable, Iterator
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -58,3 +61,46 @@ class PatchGAN(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         return self.layers(torch.cat([x, y], 1))
+
+
+def to_torch(a: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.ascontiguousarray(a.transpose(0, 3, 1, 2)))
+
+
+def to_numpy(t: Tensor) -> np.ndarray:
+    a = t.detach().numpy()
+    return a.transpose(0, 2, 3, 1) if a.ndim == 4 else a
+
+
+def kernel_to_numpy(t: Tensor) -> np.ndarray:
+    a = t.detach().numpy()
+    return a.transpose(2, 3, 1, 0) if a.ndim == 4 else a
+
+
+def layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield convolutions and norms under the names that they have in jaxcolor."""
+    if isinstance(network, UNet):
+        for kind, first in (('down', 0), ('up', 0), ('down_norm', 1), ('up_norm', 1)):
+            for i, layer in enumerate(getattr(network, kind), first):
+                yield f'{kind}_{i}', layer
+    else:
+        convs = [layer for layer in network.layers if isinstance(layer, nn.Conv2d)]
+        norms = [layer for layer in network.layers if isinstance(layer, nn.BatchNorm2d)]
+        yield from ((f'conv_{i}', layer) for i, layer in enumerate(convs[:-1]))
+        yield from ((f'norm_{i}', layer) for i, layer in enumerate(norms, 1))
+        yield 'logits', convs[-1]
+
+
+def parameters(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
+    for name, layer in layers(network):
+        weight = 'scale' if isinstance(layer, nn.BatchNorm2d) else 'kernel'
+        yield f'{name}/{weight}', layer.weight
+        if layer.bias is not None:
+            yield f'{name}/bias', layer.bias
+
+
+def load(network: nn.Module, draw: Callable[[str, tuple[int, ...]], np.ndarray]) -> None:
+    """Set every parameter to what `draw` makes of its name and shape in jaxcolor."""
+    for name, p in parameters(network):
+        value = draw(name, kernel_to_numpy(p).shape)
+        p.data = torch.from_numpy(np.ascontiguousarray(value.transpose(3, 2, 0, 1) if p.ndim == 4 else value))
