@@ -1,6 +1,7 @@
-"""pix2pix (seed 001) sized for 32 px: a U-Net of five levels against a PatchGAN that sees patches of 16 px.
+"""pix2pix (seed 001 sections 4 and 5) sized for 32 px: a U-Net of five levels against a PatchGAN of 16-pixel patches.
 
-The 70-pixel PatchGAN of the report is larger than the picture; one strided layer less leaves 7 x 7 verdicts.
+The report's PatchGAN sees 70 pixels, more than the picture has; with `n_layers` 1 it gives 14 x 14 verdicts on
+patches of 16. A U-Net of five levels has, by the report's formula, no dropout.
 
     TFDS_DATA_DIR=… python -m jaxcolor.main --config=configs/cifar_pix2pix.py
 """

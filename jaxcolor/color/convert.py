@@ -85,13 +85,13 @@ def lightness_to_rgb(lightness: Float[Array, '*b 1']) -> Float[Array, '*b 3']:
     return jnp.broadcast_to(level, (*level.shape[:-1], 3))
 
 
-def decode(rgb: Float[Array, '...']) -> Float[Array, '...']:
+def decode(rgb: Float[Array, '*b']) -> Float[Array, '*b']:
     """Linear light of gamma-encoded sRGB (IEC 61966-2-1), both in [0, 1]; float32."""
     rgb = rgb.astype(jnp.float32)
     return jnp.where(rgb > 0.04045, _power((rgb + 0.055) / 1.055, 2.4), rgb / 12.92)
 
 
-def encode(linear: Float[Array, '...']) -> Float[Array, '...']:
+def encode(linear: Float[Array, '*b']) -> Float[Array, '*b']:
     """Gamma-encoded sRGB (IEC 61966-2-1) of linear light; float32, clipped to [0, 1]."""
     linear = linear.astype(jnp.float32)
     # The power has no finite slope at 0 and no value below it, and `where` would keep its NaN gradient.

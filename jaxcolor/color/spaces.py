@@ -7,7 +7,7 @@ in any other, and the floor, the picture left grey, is the same picture as well:
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from jaxcolor.color import convert
 from jaxcolor.errors import UserError
 
 
+@runtime_checkable
 class Space(Protocol):
     """A way to write a picture as the generator's input and its output."""
 
@@ -45,10 +46,6 @@ class Lab:
     name: ClassVar[str] = 'lab'
     channels: ClassVar[int] = 2
     scale: float = 110.0
-
-    def __post_init__(self) -> None:
-        if not (isinstance(self.scale, int | float) and 0 < self.scale < math.inf):
-            raise UserError(f'space.scale is {self.scale!r}: it must be a positive number, such as 110.')
 
     def split(self, image: UInt8[Array, 'b h w 3']) -> tuple[Float[Array, 'b h w 1'], Float[Array, 'b h w 2']]:
         """`x` = L*/50 - 1 in [-1, 1] and `y` = (a*, b*) / scale."""
@@ -93,11 +90,13 @@ def build_space(config: Mapping[str, Any]) -> Space:
     if not isinstance(name, str) or name not in _SPACES:
         raise UserError(f'space.name is {name!r}: no such space. Known: {", ".join(_SPACES)}.')
     space = _SPACES[name]
-    known = [field.name for field in dataclasses.fields(space)]
-    for field in fields:
+    known = {field.name: field.default for field in dataclasses.fields(space)}
+    for field, value in fields.items():
         if field not in known:
             raise UserError(f'space.{field}: the {name} space has no such field. Known: {", ".join(["name", *known])}.')
-    return space(**fields)
+        if not (isinstance(value, int | float) and 0 < value < math.inf):
+            raise UserError(f'space.{field} is {value!r}: it must be a positive number, such as {known[field]:g}.')
+    return space(**{field: float(value) for field, value in fields.items()})
 
 
 def grey(x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w 3']:
@@ -106,11 +105,11 @@ def grey(x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w 3']:
 
 
 def flip(image: UInt8[Array, 'b h w c'], key: PRNGKeyArray) -> UInt8[Array, 'b h w c']:
-    """Mirrors each picture left to right, or not, by the toss of its own coin; any dtype."""
+    """Mirrors each picture left to right, or not, by the toss of its own coin."""
     heads = jax.random.bernoulli(key, shape=(image.shape[0], 1, 1, 1))
     return jnp.where(heads, image[:, :, ::-1], image)
 
 
-def to_float(image: UInt8[Array, '...']) -> Float[Array, '...']:
+def to_float(image: UInt8[Array, '*b']) -> Float[Array, '*b']:
     """Bytes as float32 in [0, 1]."""
     return image.astype(jnp.float32) / 255

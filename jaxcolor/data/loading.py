@@ -79,7 +79,7 @@ class LoadTrain:
         images, unreadable = [], []
         for row, (u, v) in zip(rows[mine], crops[mine], strict=True):
             for place in range(row, row + len(self.keep)):
-                index = self.keep[place % len(self.keep)]
+                index = int(self.keep[place % len(self.keep)])
                 try:
                     images.append(self.decoder(index, u, v))
                     break

@@ -1,7 +1,7 @@
 """Where pictures come from: random access to encoded records."""
 
 import functools
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
 
@@ -11,6 +11,7 @@ from jaxcolor.data.tfds import open_tfds
 from jaxcolor.errors import UserError
 
 
+@runtime_checkable
 class Source(Protocol):
     """A list of encoded pictures. It can be pickled, and read by several threads."""
 

@@ -55,7 +55,7 @@ def add_scores(
 
 def evaluate(
     add: Callable[..., Any], place: Callable[[Any], Any], variables: Any, batches: Iterable[dict[str, np.ndarray]]
-) -> dict[str, float]:
+) -> dict[str, int | float]:
     """Returns the mean of each of `SCORES` over all pictures of `batches`, and their number as `pictures`.
 
     Args:

@@ -72,7 +72,7 @@ def _bytes(pictures: Pictures) -> UInt8[np.ndarray, 'n h w 3']:
     return np.rint(255 * np.clip(pictures.astype(np.float32), 0, 1)).astype(np.uint8)
 
 
-def loss_curves(history: Sequence[Mapping[str, float]], path: epath.PathLike) -> None:
+def loss_curves(history: Sequence[Mapping[str, int | float]], path: epath.PathLike) -> None:
     """Draws the losses of both players, and the scores above their grey floors, to the PNG `path`.
 
     Args:
@@ -104,7 +104,7 @@ def loss_curves(history: Sequence[Mapping[str, float]], path: epath.PathLike) ->
     write_whole(path, buffer.getvalue())
 
 
-def _series(history: Sequence[Mapping[str, float]]) -> dict[str, Curve]:
+def _series(history: Sequence[Mapping[str, int | float]]) -> dict[str, Curve]:
     """The steps and values of each name, by step, without those that can't be drawn."""
     series: dict[str, list[tuple[float, float]]] = {}
     for record in sorted(history, key=lambda record: record['step']):
@@ -114,7 +114,7 @@ def _series(history: Sequence[Mapping[str, float]]) -> dict[str, Curve]:
     return {name: (np.array(points)[:, 0], np.array(points)[:, 1]) for name, points in series.items()}
 
 
-def _panel(axes: Axes, title: str, unit: str, last: float) -> Axes:
+def _panel(axes: Axes, title: str, unit: str, last: int | float) -> Axes:
     axes.set_title(title, loc='left', fontsize=12, fontweight='bold', color='#333333', pad=10)
     axes.set_xlabel('step', fontsize=11)
     axes.set_ylabel(unit, fontsize=11)

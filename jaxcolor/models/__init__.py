@@ -12,6 +12,7 @@ from typing import Any
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 
 from jaxcolor.errors import UserError
 from jaxcolor.models.dcgan import DCGAN
@@ -30,7 +31,7 @@ def build_generator(
     config: Mapping[str, Any],
     out_channels: int,
     *,
-    dtype: jnp.dtype = jnp.float32,
+    dtype: DTypeLike = jnp.float32,
     axis_name: str | None = None,
 ) -> nn.Module:
     """Build the generator that `config` describes: its `name`, and any fields of that module.
@@ -42,7 +43,7 @@ def build_generator(
 
 
 def build_discriminator(
-    config: Mapping[str, Any], *, dtype: jnp.dtype = jnp.float32, axis_name: str | None = None
+    config: Mapping[str, Any], *, dtype: DTypeLike = jnp.float32, axis_name: str | None = None
 ) -> nn.Module:
     """Build the discriminator that `config` describes; see `build_generator`."""
     return _build('discriminator', DISCRIMINATORS, config, dtype=dtype, axis_name=axis_name)

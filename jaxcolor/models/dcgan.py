@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxcolor.models.layers import Conv, Norm, check_divisible
@@ -17,7 +18,7 @@ class DCGAN(nn.Module):
 
     out_channels: int = 2
     filters: int = 32
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
 
     def check_size(self, height: int, width: int) -> None:
@@ -49,7 +50,7 @@ class DCGAN(nn.Module):
         return jnp.tanh(x.astype(jnp.float32))
 
 
-def keras_conv(features: int, stride: int, dtype: jnp.dtype, upsample: bool = False) -> Conv:
+def keras_conv(features: int, stride: int, dtype: DTypeLike, upsample: bool = False) -> Conv:
     """Build a 3x3 convolution as Keras does: 'same' padding (for even sizes), Glorot uniform, bias 0.
 
     `upsample` puts Keras' UpSampling2D, nearest neighbour by two, before it.
@@ -65,6 +66,6 @@ def keras_conv(features: int, stride: int, dtype: jnp.dtype, upsample: bool = Fa
     )
 
 
-def keras_norm(dtype: jnp.dtype, axis_name: str | None) -> Norm:
+def keras_norm(dtype: DTypeLike, axis_name: str | None) -> Norm:
     """Build a BatchNorm with Keras' defaults."""
     return Norm(momentum=0.99, epsilon=1e-3, scale_init=nn.initializers.ones, dtype=dtype, axis_name=axis_name)

@@ -4,6 +4,7 @@ from functools import partial
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxcolor.errors import UserError
@@ -23,7 +24,7 @@ class PatchGAN(nn.Module):
     n_layers: int = 3
     norm: str = 'batch'
     spectral_norm: int = 0
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
 
     def check_size(self, height: int, width: int) -> None:
@@ -60,7 +61,7 @@ class DenseDiscriminator(nn.Module):
 
     filters: int = 32
     hidden: int = 512
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
 
     def check_size(self, height: int, width: int) -> None:

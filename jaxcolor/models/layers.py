@@ -5,7 +5,8 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
-from jaxtyping import Array, Float
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from jaxcolor.errors import UserError
 from jaxcolor.models import conv as convolutions
@@ -36,12 +37,12 @@ def check_divisible(size: int, step: int, step_name: str, remedy: str = '') -> N
         raise UserError(f'image size {size} is not divisible by {step_name}; use {near}{remedy}')
 
 
-def pix2pix_kernel_init(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+def pix2pix_kernel_init(key: PRNGKeyArray, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
     """Draw from N(0, 0.02), as pix2pix does (seed 001 section 5.5)."""
     return 0.02 * jax.random.normal(key, shape, dtype)
 
 
-def pix2pix_scale_init(key: Array, shape: tuple[int, ...], dtype: jnp.dtype = jnp.float32) -> Array:
+def pix2pix_scale_init(key: PRNGKeyArray, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
     """Draw from N(1, 0.02), as pix2pix does for the scales of its BatchNorm."""
     return 1 + 0.02 * jax.random.normal(key, shape, dtype)
 
@@ -63,7 +64,7 @@ class Conv(nn.Module):
     use_bias: bool = True
     spectral_norm: int = 0
     kernel_init: Initializer = pix2pix_kernel_init
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, 'b h w c'], train: bool) -> Float[Array, 'b p q d']:
@@ -94,7 +95,7 @@ class ConvTranspose(nn.Module):
     use_bias: bool = True
     spectral_norm: int = 0
     kernel_init: Initializer = pix2pix_kernel_init
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
 
     @nn.compact
     def __call__(self, x: Float[Array, 'b p q c'], train: bool) -> Float[Array, 'b h w d']:
@@ -138,7 +139,7 @@ def _random_unit_vector(module: nn.Module, size: int) -> Float[Array, '{size}']:
     return _unit(jax.random.normal(module.make_rng('params'), (size,)))
 
 
-def _unit(vector: Float[Array, 'n']) -> Float[Array, 'n']:
+def _unit(vector: Float[Array, ' n']) -> Float[Array, ' n']:
     return vector / jnp.maximum(jnp.linalg.norm(vector), 1e-12)
 
 
@@ -154,11 +155,11 @@ class Norm(nn.Module):
     momentum: float = 0.9
     epsilon: float = 1e-5
     scale_init: Initializer = pix2pix_scale_init
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
 
     @nn.compact
-    def __call__(self, x: Float[Array, 'b ... c'], train: bool) -> Float[Array, 'b ... c']:
+    def __call__(self, x: Float[Array, 'b *space c'], train: bool) -> Float[Array, 'b *space c']:
         """Normalise; `train` takes the batch's own statistics and updates the running ones."""
         if self.kind == 'none':
             return x
@@ -186,8 +187,8 @@ class Norm(nn.Module):
 
 
 def _moments(
-    x: Float[Array, 'b ... c'], axes: tuple[int, ...], axis_name: str | None = None
-) -> tuple[Float[Array, '*d c'], Float[Array, '*d c']]:
+    x: Float[Array, 'b *space c'], axes: tuple[int, ...], axis_name: str | None = None
+) -> tuple[Float[Array, '*ones c'], Float[Array, '*ones c']]:
     """Return mean and variance of x in one pass over it, kept in float32, broadcastable against x."""
     x = x.astype(jnp.float32)
     mean = x.mean(axes, keepdims=True)

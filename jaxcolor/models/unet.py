@@ -4,6 +4,7 @@ from functools import partial
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxcolor.errors import UserError
@@ -30,7 +31,7 @@ class UNet(nn.Module):
     spectral_norm: int = 0
     activation: str = 'leaky_relu'
     output_activation: str = 'tanh'
-    dtype: jnp.dtype = jnp.float32
+    dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
 
     def level_widths(self) -> tuple[int, ...]:

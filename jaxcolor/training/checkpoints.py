@@ -23,7 +23,7 @@ _HIGHER_IS_BETTER = ('psnr', 'ssim', 'colorfulness')
 _LOG = logging.getLogger(__name__)
 
 
-def goodness(metric: str, scores: Mapping[str, float]) -> float:
+def goodness(metric: str, scores: Mapping[str, int | float]) -> float:
     """Returns `metric` of `scores` so that more is better; minus infinity if it was not measured."""
     value = scores.get(metric, math.nan)
     if math.isnan(value):
@@ -59,7 +59,7 @@ class Checkpoints:
             ),
         )
 
-    def _goodness(self, scores: Mapping[str, float]) -> float:
+    def _goodness(self, scores: Mapping[str, int | float]) -> float:
         return goodness(self._metric, scores)
 
     @property
@@ -67,7 +67,7 @@ class Checkpoints:
         """The steps of the complete checkpoints, oldest first."""
         return sorted(self._manager.all_steps())
 
-    def save(self, step: int, state: Any, scores: Mapping[str, float] | None = None) -> None:
+    def save(self, step: int, state: Any, scores: Mapping[str, int | float] | None = None) -> None:
         """Starts to save `state`, with its evaluation if it has one; returns when its arrays may be overwritten.
 
         Raises:

@@ -40,7 +40,7 @@ class Console:
         """One more step is done."""
         self._bar.update()
 
-    def losses(self, step: int, values: Mapping[str, float]) -> None:
+    def losses(self, step: int, values: Mapping[str, int | float]) -> None:
         """Shows the means of `Meter.read`."""
         parts = [f'generator {values["generator_loss"]:.3f}']
         if 'discriminator_loss' in values:
@@ -56,7 +56,7 @@ class Console:
         else:
             self._bar.set_postfix_str(', '.join(parts))
 
-    def scores(self, step: int, scores: Mapping[str, float]) -> None:
+    def scores(self, step: int, scores: Mapping[str, int | float]) -> None:
         """Shows the gist of an evaluation."""
         self.say(
             f'step {step}/{self._total}: {scores["pictures"]} test pictures'
@@ -71,7 +71,7 @@ class Console:
         sys.stdout.flush()
 
 
-def table(scores: Mapping[str, float]) -> str:
+def table(scores: Mapping[str, int | float]) -> str:
     """Returns the scores as a small table: ours against leaving the pictures grey."""
     lines = [f'{scores["pictures"]} test pictures{_unreadable(scores)}', f'{"ours":>25}{"grey":>9}', '-' * 34]
     for title, name, meaning in _ROWS:
@@ -81,5 +81,5 @@ def table(scores: Mapping[str, float]) -> str:
     return '\n'.join(lines)
 
 
-def _unreadable(scores: Mapping[str, float]) -> str:
+def _unreadable(scores: Mapping[str, int | float]) -> str:
     return f' ({scores["unreadable"]} more are unreadable)' if scores.get('unreadable') else ''

@@ -51,7 +51,7 @@ class Schedule(NamedTuple):
         return step % every == 0 or step == self.total
 
 
-def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, float]:
+def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, int | float]:
     """Trains what `config` describes in `workdir`, going on from the newest checkpoint there.
 
     Returns:
@@ -85,6 +85,8 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
                     f'{error}; last good checkpoint: {saved}\n'
                     'lower the learning rates or loss weights, or use --config.dtype=float32, and run again'
                 ) from error
+            if not records.evaluations:  # a finished run that has lost its records
+                records.evaluation(step, *validate(state))
             return records.evaluations[-1]
 
 
@@ -98,6 +100,8 @@ def _run(
     records: Records,
     console: Console,
 ) -> None:
+    if out_of_patience(config.early_stopping, records.evaluations):
+        return
     with catch_signals() as signals:
         for step, state, meter in play(config, system, start, warmup=schedule.warmup, total=schedule.total):
             console.advance()
@@ -133,7 +137,7 @@ def restore_or_create(
     return restored or (0, parallel.replicate(create()))
 
 
-def out_of_patience(config: ml_collections.ConfigDict, evaluations: list[dict[str, float]]) -> bool:
+def out_of_patience(config: ml_collections.ConfigDict, evaluations: list[dict[str, int | float]]) -> bool:
     """Whether the last `config.patience` evaluations all failed to better the best `config.metric` before them."""
     if config.patience is None or len(evaluations) <= config.patience:
         return False
@@ -161,7 +165,7 @@ def catch_signals() -> Iterator[list[int]]:
             signal.signal(number, handler)
 
 
-def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, float]:
+def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, int | float]:
     """Returns the scores of the newest checkpoint in `workdir` on the config's test split, and draws samples.
 
     Raises:

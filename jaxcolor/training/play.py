@@ -54,7 +54,7 @@ class Meter:
         self._unreadable = len(batches.unreadable)
         return batch
 
-    def read(self) -> dict[str, float]:
+    def read(self) -> dict[str, int | float]:
         """Returns the mean of each loss term and how the run goes.
 
         That is `images_per_second` over all devices, the share `input_wait` of the time, and how many

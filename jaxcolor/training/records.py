@@ -43,11 +43,11 @@ class Records:
         if self._active:
             self._board.close()
 
-    def losses(self, step: int, values: Mapping[str, float]) -> None:
+    def losses(self, step: int, values: Mapping[str, int | float]) -> None:
         """Records the means of the loss terms, and the speed, over the steps since the last entry."""
         self._append('losses', step, values)
 
-    def evaluation(self, step: int, scores: Mapping[str, float], pictures: Colorings) -> None:
+    def evaluation(self, step: int, scores: Mapping[str, int | float], pictures: Colorings) -> None:
         """Records the scores of an evaluation and draws sample pictures and curves."""
         self._append('evaluations', step, scores)
         if self._active:
@@ -58,11 +58,11 @@ class Records:
             loss_curves([*self._lines['losses'], *self._lines['evaluations']], self.path / 'curves.png')
 
     @property
-    def evaluations(self) -> list[dict[str, float]]:
+    def evaluations(self) -> list[dict[str, int | float]]:
         """All evaluations so far, oldest first, each with its `step`."""
         return self._lines['evaluations']
 
-    def _append(self, name: str, step: int, values: Mapping[str, float]) -> None:
+    def _append(self, name: str, step: int, values: Mapping[str, int | float]) -> None:
         self._lines[name].append({'step': step, **values})
         if self._active:
             self._write(name)
@@ -75,5 +75,5 @@ class Records:
         write_whole(self.path / f'{name}.jsonl', text.encode())
 
 
-def _read(path: epath.Path) -> list[dict[str, float]]:
+def _read(path: epath.Path) -> list[dict[str, int | float]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, no_type_check
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,7 @@ class Player(struct.PyTreeNode):
         return {'params': self.params, 'batch_stats': self.batch_stats}
 
 
+@no_type_check  # JAX also builds it of what stands for arrays: shapes, axes, shardings
 class TrainState(struct.PyTreeNode):
     """All that a step reads and writes, and all that a checkpoint holds. Replicated, never stacked per device."""
 
@@ -94,12 +95,12 @@ def build_system(config: ml_collections.ConfigDict, axis_name: str | None) -> Sy
     Raises:
       UserError: an unknown name or field, or an image size that a network can't take.
     """
-    space = build_space(config.space)
+    space = build_space(config.space.to_dict())
     dtype = jnp.dtype(config.dtype)
-    generator = build_generator(config.generator, space.channels, dtype=dtype, axis_name=axis_name)
+    generator = build_generator(config.generator.to_dict(), space.channels, dtype=dtype, axis_name=axis_name)
     discriminator = None
     if config.discriminator is not None:
-        discriminator = build_discriminator(config.discriminator, dtype=dtype, axis_name=axis_name)
+        discriminator = build_discriminator(config.discriminator.to_dict(), dtype=dtype, axis_name=axis_name)
     for network in filter(None, (generator, discriminator)):
         network.check_size(config.data.image_size, config.data.image_size)
     return System(
@@ -121,7 +122,7 @@ def create_state(system: System, image_size: int, rng: PRNGKeyArray) -> TrainSta
     generator_rng, discriminator_rng = jax.random.split(rng)
 
     def start(
-        network: nn.Module, optimizer: optax.GradientTransformation, rng: PRNGKeyArray, *inputs: Float[Array, '...']
+        network: nn.Module, optimizer: optax.GradientTransformation, rng: PRNGKeyArray, *inputs: Float[Array, '1 s s _']
     ) -> Player:
         variables = network.init({'params': rng}, *inputs, train=False)
         params = variables['params']

@@ -18,9 +18,10 @@ from jaxcolor.training.parallel import AXIS
 from jaxcolor.training.state import Player, System, TrainState
 
 Batch = dict[str, UInt8[Array, 'b h w 3'] | Bool[Array, ' b']]
-Picture = Float[Array, 'b h w c']
+Grey = Float[Array, 'b h w 1']
+Colour = Float[Array, 'b h w c']
 Terms = dict[str, Float[Array, '']]
-Gradient = Callable[[Picture], tuple[Any]]
+Gradient = Callable[[Colour], tuple[Any]]
 
 
 def train_step(
@@ -43,7 +44,7 @@ def train_step(
     image = flip(batch['image'], flip_rng) if system.flip else batch['image']
     x, y = system.space.split(image)
 
-    def generate(params: Any) -> tuple[Picture, Any]:
+    def generate(params: Any) -> tuple[Colour, Any]:
         variables = {'params': params, 'batch_stats': state.generator.batch_stats}
         fake, updates = system.generator.apply(
             variables, x, train=True, rngs={'dropout': generator_rng}, mutable=['batch_stats']
@@ -66,7 +67,7 @@ def train_step(
 
 
 def discriminator_update(
-    system: System, player: Player, x: Picture, y: Picture, fake: Picture, rng: PRNGKeyArray
+    system: System, player: Player, x: Grey, y: Colour, fake: Colour, rng: PRNGKeyArray
 ) -> tuple[Player, Terms]:
     """Teaches the discriminator one batch of true colours `y` and one of generated ones.
 
@@ -101,9 +102,9 @@ def generator_update(
     system: System,
     player: Player,
     gradient: Gradient,
-    x: Picture,
-    y: Picture,
-    fake: Picture,
+    x: Grey,
+    y: Colour,
+    fake: Colour,
     discriminator: Player | None,
     rng: PRNGKeyArray,
 ) -> tuple[Player, Terms]:
@@ -121,7 +122,7 @@ def generator_update(
     """
     reconstruction = objectives.RECONSTRUCTION[system.loss.reconstruction]
 
-    def loss(fake: Picture) -> tuple[Float[Array, ''], Terms]:
+    def loss(fake: Colour) -> tuple[Float[Array, ''], Terms]:
         terms = {'reconstruction': reconstruction(fake, y)}
         total = system.loss.reconstruction_weight * terms['reconstruction']
         if discriminator is not None:
@@ -134,7 +135,7 @@ def generator_update(
     return _optimize(system.generator_optimizer, player, *gradient(cotangent)), terms
 
 
-def _judge(system: System, player: Player, x: Picture, y: Picture, rng: PRNGKeyArray) -> tuple[Array, Any]:
+def _judge(system: System, player: Player, x: Grey, y: Colour, rng: PRNGKeyArray) -> tuple[objectives.Logits, Any]:
     assert system.discriminator is not None
     logits, updates = system.discriminator.apply(
         player.variables, x, y, train=True, rngs={'dropout': rng}, mutable=['batch_stats']

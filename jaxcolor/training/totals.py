@@ -5,6 +5,7 @@ from typing import Any
 import flax
 import jax
 import jax.numpy as jnp
+import numpy as np
 from clu import metrics
 from jaxtyping import Array, Bool, Int
 
@@ -12,6 +13,8 @@ from jaxcolor.training.steps import Terms
 
 _NEVER = jnp.iinfo(jnp.int32).max
 _BROKEN = '_broken'
+
+_Step = Int[Array | np.ndarray, '']  # NumPy's once fetched
 
 GENERATOR_TERMS = ('generator_loss', 'reconstruction')
 PLAYERS_TERMS = (
@@ -35,20 +38,20 @@ class NonFiniteError(Exception):
 class _FirstStep(metrics.Metric):
     """The smallest step number that was put in."""
 
-    step: Int[Array, '']
+    step: _Step
 
     @classmethod
     def empty(cls) -> '_FirstStep':
         return cls(step=jnp.asarray(_NEVER, jnp.int32))
 
     @classmethod
-    def from_model_output(cls, values: Int[Array, ''], **_: Any) -> '_FirstStep':
+    def from_model_output(cls, values: _Step, **_: Any) -> '_FirstStep':
         return cls(step=values)
 
     def merge(self, other: '_FirstStep') -> '_FirstStep':
         return self.replace(step=jnp.minimum(self.step, other.step))
 
-    def compute(self) -> Int[Array, '']:
+    def compute(self) -> _Step:
         return self.step
 
 

@@ -26,7 +26,7 @@ class Validation:
         self._add = parallel.pmap(add, in_axes=(None, None, 0, 0))
         self._colorize = jax.jit(partial(colorize, system.space, system.generator))
 
-    def __call__(self, state: TrainState) -> tuple[dict[str, float], Colorings]:
+    def __call__(self, state: TrainState) -> tuple[dict[str, int | float], Colorings]:
         """Returns the scores, and a few pictures spread over the split, the same ones every time."""
         samples: list[np.ndarray] = []
         batches = pipeline.test_batches(

@@ -1,6 +1,6 @@
 """Images per second of the whole GAN step, jaxcolor's beside the same networks in PyTorch.
 
-    python tests/benchmarks/gan_step.py [--sizes 32 128 256] [--seconds 30] [--no-torch]
+    python tests/benchmarks/gan_step.py [--sizes 32 128 256] [--seconds 30] [--no-torch | --profile]
 
 One step: the generator forward once, the discriminator updated on real and detached fake pictures, the
 generator's gradient pulled through the updated discriminator; vanilla loss + 100 L1, Adam. The two sides
@@ -8,7 +8,9 @@ take turns, and each one's best round counts, because machines are noisy.
 """
 
 import argparse
+import re
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +31,12 @@ SETTINGS = {  # image size: (batch, filters, depth of the U-Net, n_layers of the
     256: (2, 64, 8, 3),
 }
 LEARNING_RATE, BETAS, L1_WEIGHT = 2e-4, (0.5, 0.999), 100.0
+
+KINDS = {  # of operations, by the names that XLA gives them; the first that fits
+    'products, convolutions, sums': r'^ynn|dot|conv|reduce',  # YNN is XLA's library of these on CPUs
+    'transposes and copies': r'transpose|copy',
+    'shifts and patches': r'pad|concatenate|slice',
+}
 
 Step = Callable[[], object]
 
@@ -114,12 +122,39 @@ def best_times(steps: dict[str, Step], seconds: float) -> dict[str, float]:
     return best
 
 
+def profile(run: Step, steps: int = 5) -> dict[str, float]:
+    """Returns the processor time of a step that goes into each kind of operation, in milliseconds."""
+    with tempfile.TemporaryDirectory() as folder:
+        with jax.profiler.trace(folder):
+            for _ in range(steps):
+                run()
+        (trace,) = Path(folder).rglob('*.xplane.pb')
+        planes = jax.profiler.ProfileData.from_file(str(trace)).planes
+        times = dict.fromkeys([*KINDS, 'other element-wise'], 0.0)
+        for event in (e for plane in planes for line in plane.lines for e in line.events):
+            name = dict(event.stats).get('hlo_op')
+            if name and not re.match('while|call|conditional', name):  # those contain the others
+                kind = next((k for k, pattern in KINDS.items() if re.search(pattern, name)), 'other element-wise')
+                times[kind] += event.duration_ns / 1e6 / steps
+    return times
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--sizes', type=int, nargs='+', default=list(SETTINGS), choices=list(SETTINGS))
     parser.add_argument('--seconds', type=float, default=30, help='per size, after compilation')
     parser.add_argument('--no-torch', action='store_true', help="time jaxcolor's step alone")
+    parser.add_argument('--profile', action='store_true', help="show where jaxcolor's step spends its time, and end")
     args = parser.parse_args()
+    if args.profile:
+        for size in args.sizes:
+            run = jax_step(size)
+            run()
+            times = profile(run)
+            print(f'{size} px, {sum(times.values()):.0f} ms of processor time a step')
+            for kind, ms in sorted(times.items(), key=lambda item: -item[1]):
+                print(f'  {ms / sum(times.values()):>5.0%}  {kind}')
+        return
     with_torch = not args.no_torch
     if with_torch:
         try:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import skimage.color
 import skimage.data
-from ml_collections import ConfigDict
 
 from jaxcolor.color import spaces
 from jaxcolor.errors import UserError
@@ -34,26 +33,26 @@ def test_join_undoes_split(space, image):
 def test_input_and_target_lie_in_the_range_of_tanh(space):
     axis = np.linspace(0, 255, 18, dtype=np.uint8)
     cube = np.stack(np.meshgrid(axis, axis, axis), axis=-1)
-    x, y = space.split(cube)
+    x, y = space.split(jnp.asarray(cube))
     np.testing.assert_allclose([x.min(), x.max()], [-1, 1], atol=1e-5)
     assert jnp.abs(y).max() <= 1
 
 
 def test_lab_is_scaled_lab(image):
     lab = skimage.color.rgb2lab(image)
-    x, y = spaces.Lab().split(image)
+    x, y = spaces.Lab().split(jnp.asarray(image))
     np.testing.assert_allclose(x, lab[..., :1] / 50 - 1, atol=1e-4)
     np.testing.assert_allclose(y, lab[..., 1:] / 110, atol=1e-4)
 
 
 def test_every_space_shows_the_generator_the_same_picture(image):
-    inputs = [space.split(image)[0] for space in SPACES]
+    inputs = [space.split(jnp.asarray(image))[0] for space in SPACES]
     for x in inputs[1:]:
         np.testing.assert_allclose(x, inputs[0], atol=1e-5)
 
 
 def test_grey_is_the_picture_without_chroma(image):
-    x, y = spaces.Lab().split(image)
+    x, y = spaces.Lab().split(jnp.asarray(image))
     grey = spaces.grey(x)
     np.testing.assert_array_equal(grey, grey[..., :1].repeat(3, axis=-1))
     np.testing.assert_allclose(grey, spaces.Lab().join(x, jnp.zeros_like(y)), atol=1e-4)
@@ -62,7 +61,7 @@ def test_grey_is_the_picture_without_chroma(image):
 
 @each_space
 def test_join_clips_and_keeps_gradients_finite(space, image):
-    x, _ = space.split(image)
+    x, _ = space.split(jnp.asarray(image))
     y = jnp.full((*x.shape[:-1], space.channels), 1.0)
     rgb = space.join(x, y)
     assert ((rgb >= 0) & (rgb <= 1)).all()
@@ -73,17 +72,16 @@ def test_join_clips_and_keeps_gradients_finite(space, image):
 
 @each_space
 def test_join_widens_bfloat16(space, image):
-    x, y = (a.astype(jnp.bfloat16) for a in space.split(image))
+    x, y = (a.astype(jnp.bfloat16) for a in space.split(jnp.asarray(image)))
     rgb = space.join(x, y)
     assert rgb.dtype == jnp.float32
     np.testing.assert_array_equal(rgb, space.join(x.astype(jnp.float32), y.astype(jnp.float32)))
 
 
-@pytest.mark.parametrize('mapping', [dict, ConfigDict])
-def test_build_by_name(mapping):
-    assert spaces.build_space(mapping({'name': 'lab'})) == spaces.Lab(scale=110.0)
-    assert spaces.build_space(mapping({'name': 'lab', 'scale': 127.5})) == spaces.Lab(scale=127.5)
-    assert spaces.build_space(mapping({'name': 'rgb'})) == spaces.Rgb()
+def test_build_by_name():
+    assert spaces.build_space({'name': 'lab'}) == spaces.Lab(scale=110.0)
+    assert spaces.build_space({'name': 'lab', 'scale': 128}) == spaces.Lab(scale=128.0)
+    assert spaces.build_space({'name': 'rgb'}) == spaces.Rgb()
 
 
 @pytest.mark.parametrize(
@@ -115,6 +113,6 @@ def test_flip_mirrors_some_pictures_whole(image):
 
 def test_flip_follows_the_key(image):
     batch = np.tile(image, (10, 1, 1, 1))
-    first, again, other = (spaces.flip(batch, jax.random.key(seed)) for seed in (0, 0, 1))
+    first, again, other = (spaces.flip(jnp.asarray(batch), jax.random.key(seed)) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, again)
     assert (first != other).any()

@@ -13,7 +13,10 @@ from jaxcolor.models.layers import Conv, ConvTranspose
 
 FOLDER = Path(__file__).parent / 'golden'
 MAKE = runpy.run_path(str(FOLDER / 'make.py'))
-draw = MAKE['draw']
+
+
+def draw(name, shape):
+    return jnp.asarray(MAKE['draw'](name, shape))
 
 
 def drawn_like(params):
@@ -77,8 +80,8 @@ def test_spectral_norm_converges_to_the_largest_singular_value(kind):
     layer = {'conv': Conv, 'conv_transpose': ConvTranspose}[kind](5, use_bias=False, spectral_norm=50)
     x = draw('x', (2, 4, 4, 3))
     variables = layer.init(jax.random.key(0), x, True)
-    kernel = np.asarray(variables['params']['kernel'])
-    matrix = np.moveaxis(kernel, {'conv': 3, 'conv_transpose': 2}[kind], 0).reshape(5, -1)
+    kernel = variables['params']['kernel']
+    matrix = np.moveaxis(np.asarray(kernel), {'conv': 3, 'conv_transpose': 2}[kind], 0).reshape(5, -1)
     output, _ = layer.apply(variables, x, True, mutable=['batch_stats'])
     plain = layer.copy(spectral_norm=0).apply({'params': {'kernel': kernel}}, x, True)
     np.testing.assert_allclose(output * np.linalg.svd(matrix)[1][0], plain, rtol=1e-3, atol=1e-4)

@@ -98,6 +98,8 @@ def test_a_run_and_its_resumption(config, tmp_path, capsys):
     assert loop.train(config, parts) == scores  # finished: nothing left to do
     assert (parts / 'evaluations.jsonl').read_text() == before
     assert loop.evaluate_run(config, parts) == pytest.approx(scores)
+    (parts / 'evaluations.jsonl').unlink()
+    assert loop.train(config, parts) == pytest.approx(scores)
 
     configs.choose(config, 'generator', 'unet', depth=4, filters=4)
     with pytest.raises(UserError, match=r'another model: generator\.depth was 3, is 4'):

@@ -51,6 +51,6 @@ def test_players_want_opposite_things(kind):
 
 
 def test_reconstruction_by_hand():
-    prediction, target = jnp.asarray([[1.0, -1.0, 0.0, 0.5]]), jnp.asarray([[0.0, 1.0, 0.0, 1.0]])
+    prediction, target = (jnp.asarray(row).reshape(1, 2, 2, 1) for row in ([1.0, -1.0, 0.0, 0.5], [0.0, 1.0, 0.0, 1.0]))
     np.testing.assert_allclose(objectives.l1(prediction, target), 3.5 / 4)
     np.testing.assert_allclose(objectives.l2(prediction, target), 5.25 / 4)
