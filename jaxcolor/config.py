@@ -10,6 +10,8 @@ import ml_collections
 from jaxcolor import models
 from jaxcolor.errors import UserError
 
+_METRICS = ('mae', 'psnr', 'ssim', 'delta_e', 'colorfulness')
+
 # Fields that decide which arrays a checkpoint holds. A work directory belongs to one setting of these.
 _MODEL_FIELDS = ('space', 'generator', 'discriminator', 'generator_optimizer.name', 'discriminator_optimizer.name')
 
@@ -161,6 +163,14 @@ def check(config: ml_collections.ConfigDict, device_count: int) -> None:
     for field in ('num_steps', 'log_every', 'eval_every', 'checkpoint_every', 'keep'):
         if config[field] is not None and config[field] < 1:
             raise UserError(f'{field}={config[field]} is too small; use 1 or more')
+    if config.data.image_size < 1:
+        raise UserError(f'data.image_size={config.data.image_size} is too small; use 1 or more')
+    if not 0 <= config.seed < 2**32:
+        raise UserError(f'seed={config.seed} is out of range; use 0 to 2^32 - 1')
+    if config.early_stopping.metric not in _METRICS:
+        raise UserError(
+            f'early_stopping.metric={config.early_stopping.metric!r} is unknown; known: {", ".join(_METRICS)}'
+        )
     if config.dtype not in ('float32', 'bfloat16'):
         raise UserError(f'dtype={config.dtype!r} is unknown; use float32 or bfloat16')
     if not 0 <= config.ema_decay < 1:

@@ -1,10 +1,11 @@
 """The config: what is refused before anything compiles, and how two configs differ."""
 
+import jax
 import pytest
 
 from jaxcolor import config as configs
 from jaxcolor.errors import UserError
-from jaxcolor.training.state import build_system
+from jaxcolor.training.state import build_system, create_state
 
 
 @pytest.mark.parametrize(
@@ -16,6 +17,9 @@ from jaxcolor.training.state import build_system
         ({'num_steps': 0}, r'num_steps=0 is too small'),
         ({'log_every': 0}, r'log_every=0 is too small'),
         ({'ema_decay': 1.0}, r'ema_decay=1.0 is not in \[0, 1\)'),
+        ({'data.image_size': -16}, r'data.image_size=-16 is too small'),
+        ({'seed': -1}, r'seed=-1 is out of range'),
+        ({'early_stopping.metric': 'fid'}, r"early_stopping.metric='fid' is unknown; known: mae"),
         ({'dtype': 'float16'}, r"dtype='float16' is unknown; use float32 or bfloat16"),
     ],
 )
@@ -38,6 +42,14 @@ def test_values_out_of_range(change, message):
         ({'loss.adversarial': 'hinge', 'loss.label_smoothing': 0.1}, r'hinge.*no labels to smooth'),
         ({'generator_optimizer.name': 'lion'}, r"generator_optimizer\.name='lion' is unknown; known: adam, sgd"),
         ({'discriminator_optimizer.name': 'sgd'}, r'discriminator_optimizer: sgd does not take'),
+        ({'generator.filters': 0}, r'generator\.filters=0 is too small; use 1 or more'),
+        ({'generator.depth': 0}, r'generator\.depth=0 is too small'),
+        ({'generator.dropout': 1.0}, r'generator\.dropout=1\.0 drops everything'),
+        ({'generator.widths': (8, 0)}, r'generator\.widths=.*every level needs 1'),
+        ({'generator.norm': 'layer'}, r"unknown norm 'layer'; known: batch, instance, none"),
+        ({'discriminator.n_layers': 0}, r'discriminator\.n_layers=0 is too small'),
+        ({'generator_optimizer.learning_rate': -1.0}, r'generator_optimizer\.learning_rate=-1\.0 teaches nothing'),
+        ({'discriminator_optimizer.b1': 1.0}, r'discriminator_optimizer\.b1=1\.0 is not in'),
         ({'data.image_size': 40}, r'40 is not divisible by 2\^depth = 256'),
     ],
 )
@@ -45,7 +57,7 @@ def test_what_can_not_be_built(change, message):
     config = configs.default()
     config.update_from_flattened_dict(change)
     with pytest.raises(UserError, match=message):
-        build_system(config, None)
+        jax.eval_shape(lambda: create_state(build_system(config, None), config.data.image_size, jax.random.key(0)))
 
 
 def test_json_round_trip_and_differences():

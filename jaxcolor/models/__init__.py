@@ -24,6 +24,7 @@ DISCRIMINATORS: dict[str, type[nn.Module]] = {'patchgan': PatchGAN, 'dense': Den
 
 __all__ = ['DISCRIMINATORS', 'GENERATORS', 'build_discriminator', 'build_generator', 'default_fields']
 
+_LEAST = {'filters': 1, 'depth': 1, 'n_layers': 1, 'hidden': 1, 'spectral_norm': 0, 'dropout': 0}
 _NOT_CONFIGURED = {'parent', 'name', 'dtype', 'axis_name', 'out_channels'}
 
 
@@ -64,6 +65,12 @@ def _build(role: str, known: dict[str, type[nn.Module]], config: Mapping[str, An
     for field in options:
         if field not in fields:
             raise UserError(f'{role} {name!r} has no field {field!r}; known: {", ".join(fields)}')
+        if field in _LEAST and options[field] < _LEAST[field]:
+            raise UserError(f'{role}.{field}={options[field]} is too small; use {_LEAST[field]} or more')
+    if options.get('dropout', 0) >= 1:
+        raise UserError(f'{role}.dropout={options["dropout"]} drops everything; use less than 1')
+    if min(options.get('widths') or [1]) < 1:
+        raise UserError(f'{role}.widths={options["widths"]}: every level needs 1 channel or more')
     # Linen modules must be hashable, and configs hold lists.
     options = {field: tuple(v) if isinstance(v, list) else v for field, v in options.items()}
     return known[name](**options, **given)

@@ -146,6 +146,11 @@ def _build_optimizer(section: str, config: ml_collections.ConfigDict) -> optax.G
     options = dict(config)
     name = options.pop('name', None)
     _choose(f'{section}.name', name, _OPTIMIZERS)
+    if not options.get('learning_rate', 1) > 0:
+        raise UserError(f'{section}.learning_rate={options["learning_rate"]} teaches nothing; use a number above 0')
+    for beta in {'b1', 'b2'} & options.keys():
+        if not 0 <= options[beta] < 1:
+            raise UserError(f'{section}.{beta}={options[beta]} is not in [0, 1)')
     try:
         return _OPTIMIZERS[name](**options)
     except TypeError as error:

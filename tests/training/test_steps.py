@@ -130,8 +130,9 @@ def test_warmup_rests_the_discriminator(config, image):
     assert moved > 1e-3
 
 
-def test_generator_alone(config, image):
+def test_generator_alone_in_rgb(config, image):
     config.discriminator = None
+    config.space = {'name': 'rgb'}
     _, before, after, terms = run(config, image)
     assert before.discriminator is None
     assert after.discriminator is None
