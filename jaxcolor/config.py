@@ -163,8 +163,9 @@ def check(config: ml_collections.ConfigDict, device_count: int) -> None:
     for field in ('num_steps', 'log_every', 'eval_every', 'checkpoint_every', 'keep'):
         if config[field] is not None and config[field] < 1:
             raise UserError(f'{field}={config[field]} is too small; use 1 or more')
-    if config.data.image_size < 1:
-        raise UserError(f'data.image_size={config.data.image_size} is too small; use 1 or more')
+    for field, least in (('image_size', 1), ('workers', 0)):
+        if config.data[field] < least:
+            raise UserError(f'data.{field}={config.data[field]} is too small; use {least} or more')
     if not 0 <= config.seed < 2**32:
         raise UserError(f'seed={config.seed} is out of range; use 0 to 2^32 - 1')
     if config.early_stopping.metric not in _METRICS:

@@ -18,6 +18,7 @@ from jaxcolor.training.state import build_system, create_state
         ({'log_every': 0}, r'log_every=0 is too small'),
         ({'ema_decay': 1.0}, r'ema_decay=1.0 is not in \[0, 1\)'),
         ({'data.image_size': -16}, r'data.image_size=-16 is too small'),
+        ({'data.workers': -1}, r'data.workers=-1 is too small; use 0 or more'),
         ({'seed': -1}, r'seed=-1 is out of range'),
         ({'early_stopping.metric': 'fid'}, r"early_stopping.metric='fid' is unknown; known: mae"),
         ({'dtype': 'float16'}, r"dtype='float16' is unknown; use float32 or bfloat16"),
