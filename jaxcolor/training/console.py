@@ -20,13 +20,8 @@ class Console:
 
     def __init__(self, step: int, total: int):
         self._total = total
-        self._bar = tqdm(
-            initial=step,
-            total=total,
-            unit='step',
-            dynamic_ncols=True,
-            disable=not sys.stderr.isatty(),
-        )
+        # On a terminal only, which `None` finds out.
+        self._bar = tqdm(initial=step, total=total, unit='step', dynamic_ncols=True, disable=None)
 
     def __enter__(self) -> 'Console':
         return self

@@ -1,11 +1,13 @@
 """The evaluation of a state in training: the whole test split over all devices, and a few pictures to look at."""
 
+import math
 from collections.abc import Iterable, Iterator
 from functools import partial
 
 import jax
 import ml_collections
 import numpy as np
+from tqdm import tqdm
 
 from jaxcolor.data import pipeline
 from jaxcolor.data.sources import open_source
@@ -21,7 +23,8 @@ class Validation:
 
     def __init__(self, data: ml_collections.ConfigDict, system: System):
         self._data = data
-        self._every = max(1, len(open_source(data.source, data.test_split)) // _SAMPLES)
+        pictures = len(open_source(data.source, data.test_split))
+        self._every, self._batches = max(1, pictures // _SAMPLES), math.ceil(pictures / data.batch_size)
         add = partial(add_scores, system.space, system.generator, parallel.AXIS)
         self._add = parallel.pmap(add, in_axes=(None, None, 0, 0))
         self._colorize = jax.jit(partial(colorize, system.space, system.generator))
@@ -42,7 +45,8 @@ class Validation:
     def _sharded(self, batches: Iterable[pipeline.Batch], samples: list[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
         """Yields `batches` split among the devices; puts every n-th picture in `samples` on the way."""
         seen = 0
-        for batch in batches:
+        shown = tqdm(batches, 'evaluating', self._batches, unit='batch', delay=2, leave=False, disable=None)
+        for batch in shown:
             readable = batch['image'][batch['mask']]
             samples += [picture for i, picture in enumerate(readable, seen) if i % self._every == 0]
             seen += len(readable)
