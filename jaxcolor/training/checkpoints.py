@@ -45,7 +45,9 @@ class Checkpoints:
           keep: how many of the newest stay.
           metric: the score by which one more stays, the best.
         """
-        self.path = epath.Path(workdir) / 'checkpoints'
+        folder = epath.Path(workdir) / 'checkpoints'
+        # Orbax refuses relative paths; `resolve` would mistake a bucket's address for one.
+        self.path = folder if '://' in str(folder) else folder.resolve()
         self._metric = metric
         self._hook_before, sys.unraisablehook = sys.unraisablehook, partial(_hush, sys.unraisablehook)
         newest = checkpoint_managers.LatestN(n=keep)

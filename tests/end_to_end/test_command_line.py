@@ -23,18 +23,19 @@ def environment(**extra):
     """What a person has: one device, no strictness; TFDS looks where nothing is unless told."""
     kept = {k: v for k, v in os.environ.items() if not k.startswith(('JAX_NUMPY', 'PYTEST', 'COV', 'TFDS'))}
     flags = '--xla_backend_optimization_level=0'  # compile fast; these tests compute little
-    return {**kept, 'XLA_FLAGS': flags, 'PYTHONWARNINGS': 'default', 'TFDS_DATA_DIR': '/nowhere', **extra}
+    ours = {'XLA_FLAGS': flags, 'PYTHONWARNINGS': 'default', 'TFDS_DATA_DIR': '/nowhere', 'PYTHONPATH': str(ROOT)}
+    return {**kept, **ours, **extra}
 
 
-def start(*arguments, **extra):
+def start(*arguments, cwd=ROOT, **extra):
     command = [sys.executable, '-m', 'jaxcolor.main', *map(str, arguments)]
     return subprocess.Popen(
-        command, cwd=ROOT, env=environment(**extra), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        command, cwd=cwd, env=environment(**extra), text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
 
 
-def run(*arguments, **extra):
-    process = start(*arguments, **extra)
+def run(*arguments, cwd=ROOT, **extra):
+    process = start(*arguments, cwd=cwd, **extra)
     out, err = process.communicate(timeout=500)
     return process.returncode, out, err
 
@@ -172,13 +173,14 @@ def test_a_full_disk_loses_nothing(tmp_path):
 
 @pytest.mark.parametrize('config', sorted(path.stem for path in (ROOT / 'configs').glob('*.py')))
 def test_every_config_trains_and_evaluates(tmp_path, config):
+    """In the folder that is used when none is named."""
     if config.startswith('cifar') and not (CIFAR / 'cifar10').is_dir():
         pytest.skip('needs CIFAR-10 in TFDS_DATA_DIR')
-    line = (f'--config=configs/{config}.py:smoke', f'--workdir={tmp_path}')
-    code, trained, err = run(*line, TFDS_DATA_DIR=str(CIFAR))
+    line = f'--config={ROOT}/configs/{config}.py:smoke'
+    code, trained, err = run(line, cwd=tmp_path, TFDS_DATA_DIR=str(CIFAR))
     assert code == 0, err
-    code, evaluated, err = run(*line, '--mode=eval', TFDS_DATA_DIR=str(CIFAR))
+    code, evaluated, err = run(line, '--mode=eval', cwd=tmp_path, TFDS_DATA_DIR=str(CIFAR))
     assert code == 0, err
     assert evaluated.splitlines()[-9:] == trained.splitlines()[-9:]
-    with Image.open(next((tmp_path / 'samples').glob('*.png'))) as grid:
+    with Image.open(tmp_path / f'runs/{config}_smoke/samples/4.png') as grid:
         assert grid.width > 300
