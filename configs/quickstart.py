@@ -14,8 +14,9 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     config.data.update(source='bundled', image_size=64, batch_size=16)
     configs.choose(config, 'generator', 'unet', depth=6, filters=16)
     configs.choose(config, 'discriminator', 'patchgan', n_layers=2, filters=16)
-    config.num_steps = 500
-    config.eval_every = 250
+    config.ema_decay = 0.99
+    config.num_steps = 300
+    config.eval_every = 100
     config.log_every = 25
     if variant == 'smoke':
         configs.choose(config, 'generator', 'unet', depth=3, filters=4)
