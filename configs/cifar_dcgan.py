@@ -1,15 +1,15 @@
 """DCGAN of seed 000, architecture 1: a plain convolutional encoder-decoder against a dense discriminator.
 
 The report names no reconstruction term; the tutorial that it cites adds 100 x L1, and so does this config.
-It names Adam without a rate: this is Keras' default. (At the 2e-4 of pix2pix the last BatchNorm, whose output
-is the picture's chroma, needs epochs to shrink from unit variance.)
+It names Adam without a rate: this is Keras' default.
 Its discriminator normalises its last hidden layer over the batch, true and generated pictures apart, so that
 the mean logit of both is the same: its loss stays near ln 2 here, as the report's stays where it is from the
 seventh epoch on (figure 7). What the generator learns, it learns from L1.
 
     TFDS_DATA_DIR=… python -m jaxcolor.main --config=configs/cifar_dcgan.py
 
-@@SCORE@@
+Three epochs (--config.num_epochs=3) took 37 minutes on two CPU cores, shared with other work: PSNR 25.09 dB
+(grey 24.83), Delta E 9.53 (grey 10.46), MAE 0.0440 (grey 0.0501). The 50 of the report have not been run.
 """
 
 import ml_collections

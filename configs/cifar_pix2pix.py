@@ -4,6 +4,8 @@ The report's PatchGAN sees 70 pixels, more than the picture has; with `n_layers`
 patches of 16. A U-Net of five levels has, by the report's formula, no dropout.
 
     TFDS_DATA_DIR=… python -m jaxcolor.main --config=configs/cifar_pix2pix.py
+
+It has been run for a few steps only; an epoch is about two minutes on two CPU cores (see the README's benchmark).
 """
 
 import ml_collections

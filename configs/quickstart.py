@@ -1,6 +1,9 @@
 """A first run that fits in two minutes: a small U-Net against a small PatchGAN on the bundled photographs.
 
 python -m jaxcolor.main --config=configs/quickstart.py
+
+48 seconds on two CPU cores: PSNR 23.21 dB (grey 22.24), Delta E 10.55 (grey 13.32), SSIM 0.813 (grey 0.890). Five
+photographs are soon known by heart: after 500 steps without averaging, PSNR was below grey's.
 """
 
 import ml_collections
