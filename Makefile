@@ -30,7 +30,7 @@ format: $(VENV)/train,test.installed
 
 bench: $(VENV)/train,bench.installed
 	$(BIN)/python tests/benchmarks/gan_step.py
-	$(BIN)/python tests/benchmarks/input_pipeline.py
+	$(BIN)/python tests/benchmarks/input_pipeline.py $(FOLDER)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
