@@ -150,7 +150,7 @@ def test_a_full_disk_loses_nothing(tmp_path):
         pytest.skip('needs a mount namespace to make a small disk in')
     smoke = f'{sys.executable} -m jaxcolor.main {SMOKE} --config.checkpoint_every=1 --config.keep=10'
     script = f"""
-        mount -t tmpfs -o size=3m none {tmp_path}
+        mount -t tmpfs -o size=8m none {tmp_path}
         {smoke} --workdir={tmp_path}/run --config.num_steps=1 || exit 90
         free=$(df --output=avail --block-size=1 {tmp_path} | tail -n 1)
         head -c $((free - 200000)) /dev/zero >{tmp_path}/ballast
