@@ -167,7 +167,8 @@ def test_a_full_disk_loses_nothing(tmp_path):
     assert 'status 1\n1\n' in done.stdout
     assert 'Traceback' not in done.stderr
     assert 'No space left on device' in done.stderr
-    assert 'earlier checkpoints [1] are whole; make room and run the same line again' in done.stderr
+    # Whether a checkpoint or a record meets the full disk first is a matter of time; both errors say this.
+    assert 'whole; make room and run the same line again to resume' in done.stderr
     assert 'resuming' in done.stdout
 
 
