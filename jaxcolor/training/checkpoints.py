@@ -140,9 +140,11 @@ class Checkpoints:
         try:
             yield
         except Exception as error:  # As above: OSError, ValueError and XlaRuntimeError have all been seen.
+            # Orbax may count the one that failed, so the disk is asked.
+            whole = sorted(int(path.name) for path in self.path.iterdir() if path.name.isdigit())
             raise UserError(
                 f'could not save a checkpoint in {self.path}: {_first_line(error)}\n'
-                f'earlier checkpoints {self.steps} are whole; make room and run the same line again to resume'
+                f'earlier checkpoints {whole} are whole; make room and run the same line again to resume'
             ) from error
 
 
