@@ -41,7 +41,11 @@ class Records:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._active:
-            self._board.close()
+            try:
+                self._board.close()
+            except OSError:  # A full disk: tensorboardX would try again at exit, and print a traceback.
+                self._board.file_writer.event_writer._closed = True
+                raise
 
     def losses(self, step: int, values: Mapping[str, int | float]) -> None:
         """Records the means of the loss terms, and the speed, over the steps since the last entry."""
