@@ -2,8 +2,9 @@
 
 Every generator is applied as `generator.apply(variables, x[b, h, w, 1], train, rngs={'dropout': key})` and
 returns float32 [b, h, w, out_channels]; every discriminator as `discriminator.apply(variables, x, y, train,
-…)` and returns float32 logits. Both have `check_size(height, width)`. State other than `params` is in the
-collection `batch_stats`, mutable in training.
+…)` and returns float32 logits. Dropout is active wherever that rng is given; `train` concerns norms alone.
+Both have `check_size(height, width)`, generators also `has_dropout()` and `output_activation`, its name. State
+other than `params` is in the collection `batch_stats`, mutable in training.
 """
 
 import dataclasses
@@ -15,16 +16,31 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 
 from jaxcolor.errors import UserError
+from jaxcolor.models.conv_unet import ConvUNet
 from jaxcolor.models.dcgan import DCGAN
 from jaxcolor.models.discriminators import DenseDiscriminator, PatchGAN
+from jaxcolor.models.resnet_unet import ResNetUNet
 from jaxcolor.models.unet import UNet
+from jaxcolor.models.valid import ValidGenerator
 
-GENERATORS: dict[str, type[nn.Module]] = {'unet': UNet, 'dcgan': DCGAN}
+GENERATORS: dict[str, type[nn.Module]] = {
+    'unet': UNet,
+    'dcgan': DCGAN,
+    'valid': ValidGenerator,
+    'conv_unet': ConvUNet,
+    'resnet_unet': ResNetUNet,
+}
 DISCRIMINATORS: dict[str, type[nn.Module]] = {'patchgan': PatchGAN, 'dense': DenseDiscriminator}
 
 __all__ = ['DISCRIMINATORS', 'GENERATORS', 'build_discriminator', 'build_generator', 'default_fields']
 
-_LEAST = {'filters': 1, 'depth': 1, 'n_layers': 1, 'hidden': 1, 'spectral_norm': 0, 'dropout': 0}
+# Of a field that holds several numbers, the least of each.
+_LEAST = {
+    **dict.fromkeys(('filters', 'depth', 'n_layers', 'widths', 'up_widths', 'hidden', 'kernel_sizes'), 1),
+    **dict.fromkeys(('convs_per_pool', 'strided_layers'), 1),
+    **dict.fromkeys(('kernel_size', 'last_kernel_size'), 2),
+    **dict.fromkeys(('spectral_norm', 'dropout', 'encoder_dropout', 'hidden_dropout'), 0),
+}
 _NOT_CONFIGURED = {'parent', 'name', 'dtype', 'axis_name', 'out_channels'}
 
 
@@ -62,15 +78,22 @@ def _build(role: str, known: dict[str, type[nn.Module]], config: Mapping[str, An
     if name not in known:
         raise UserError(f'unknown {role} {name!r}; known: {", ".join(known)}')
     fields = default_fields(role, name)
-    for field in options:
+    for field, value in options.items():
+        if field == 'out_channels' and role == 'generator':
+            raise UserError(f'generator.out_channels={value}: leave it out, the space decides it ({given[field]} here)')
         if field not in fields:
             raise UserError(f'{role} {name!r} has no field {field!r}; known: {", ".join(fields)}')
-        if field in _LEAST and options[field] < _LEAST[field]:
-            raise UserError(f'{role}.{field}={options[field]} is too small; use {_LEAST[field]} or more')
-    if options.get('dropout', 0) >= 1:
-        raise UserError(f'{role}.dropout={options["dropout"]} drops everything; use less than 1')
-    if min(options.get('widths') or [1]) < 1:
-        raise UserError(f'{role}.widths={options["widths"]}: every level needs 1 channel or more')
+        if value is not None:
+            _check_range(f'{role}.{field}', field, value)
     # Linen modules must be hashable, and configs hold lists.
     options = {field: tuple(v) if isinstance(v, list) else v for field, v in options.items()}
     return known[name](**options, **given)
+
+
+def _check_range(where: str, field: str, value: Any) -> None:
+    least = _LEAST.get(field)
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if least is not None and any(number < least for number in numbers):
+        raise UserError(f'{where}={value} is too small; use {least} or more')
+    if field.endswith('dropout') and value >= 1:
+        raise UserError(f'{where}={value} drops everything; use less than 1')

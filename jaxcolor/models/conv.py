@@ -35,8 +35,12 @@ def conv(
 def conv_transpose(
     x: Float[Array, 'b p q d'], kernel: Float[Array, 'k k c d'], stride: int, padding: Padding
 ) -> Float[Array, 'b h w c']:
-    """Apply the adjoint of `conv` with the same arguments, from maps of p to maps of h = stride * p pixels."""
-    return _input_gradient(x, kernel, stride, padding, (x.shape[1] * stride, x.shape[2] * stride))
+    """Apply the adjoint of `conv` with the same arguments.
+
+    Maps of p pixels become the smallest that `conv` would make p: of (p - 1) * stride + k - sum(padding).
+    """
+    shape = tuple((p - 1) * stride + kernel.shape[0] - sum(padding) for p in x.shape[1:3])
+    return _input_gradient(x, kernel, stride, padding, shape)
 
 
 def upsample_conv(x: Float[Array, 'b h w c'], kernel: Float[Array, 'k k c d']) -> Float[Array, 'b 2*h 2*w d']:

@@ -1,11 +1,14 @@
 """The plain convolutional generator of seed 000, architecture 1."""
 
+from functools import partial
+from typing import Any, ClassVar
+
 import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jaxcolor.models.layers import Conv, Norm, check_divisible
+from jaxcolor.models.layers import STYLES, check_divisible, keras_conv
 
 # The last layer is a BatchNorm, so its scale is the spread of the chroma that comes out. True chroma spreads by
 # about 0.1; from Keras' 1 the network needs epochs to get there, and colours worse than grey meanwhile.
@@ -21,10 +24,16 @@ class DCGAN(nn.Module):
     elsewhere, at 0.1.
     """
 
+    output_activation: ClassVar[str] = 'tanh'
+
     out_channels: int = 2
     filters: int = 32
     dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
+
+    def has_dropout(self) -> bool:
+        """Say that an rng 'dropout' makes no difference."""
+        return False
 
     def check_size(self, height: int, width: int) -> None:
         """Raise UserError unless pictures of height x width can be halved twice."""
@@ -35,12 +44,13 @@ class DCGAN(nn.Module):
     def __call__(self, x: Float[Array, 'b h w 1'], train: bool) -> Float[Array, 'b h w c']:
         """Return the chroma of grey pictures; both in [-1, 1]."""
         self.check_size(*x.shape[1:3])
+        keras_norm = partial(STYLES['keras'].norm, dtype=self.dtype, axis_name=self.axis_name)
 
-        def conv(x: Array, features: int, stride: int = 1, upsample: bool = False) -> Array:
-            return keras_conv(features, stride, self.dtype, upsample)(x, train)
+        def conv(x: Array, features: int, **options: Any) -> Array:
+            return keras_conv(features, self.dtype, **options)(x, train)
 
         def norm(x: Array) -> Array:
-            return keras_norm(self.dtype, self.axis_name)(x, train)
+            return keras_norm()(x, train)
 
         f = self.filters
         x = nn.relu(conv(x, f))
@@ -51,27 +61,5 @@ class DCGAN(nn.Module):
         x = norm(nn.relu(conv(x, 4 * f, upsample=True)))
         x = norm(nn.relu(conv(x, 2 * f, upsample=True)))
         x = nn.relu(conv(x, f))
-        x = keras_norm(self.dtype, self.axis_name, scale=_CHROMA)(conv(x, self.out_channels), train)
+        x = keras_norm(scale_init=nn.initializers.constant(_CHROMA))(conv(x, self.out_channels), train)
         return jnp.tanh(x.astype(jnp.float32))
-
-
-def keras_conv(features: int, stride: int, dtype: DTypeLike, upsample: bool = False) -> Conv:
-    """Build a 3x3 convolution as Keras does: 'same' padding (for even sizes), Glorot uniform, bias 0.
-
-    `upsample` puts Keras' UpSampling2D, nearest neighbour by two, before it.
-    """
-    return Conv(
-        features,
-        kernel_size=3,
-        stride=stride,
-        padding=(1, 1) if stride == 1 else (0, 1),
-        upsample=upsample,
-        kernel_init=nn.initializers.glorot_uniform(),
-        dtype=dtype,
-    )
-
-
-def keras_norm(dtype: DTypeLike, axis_name: str | None, scale: float = 1.0) -> Norm:
-    """Build a BatchNorm with Keras' defaults, whose scales start at `scale`."""
-    init = nn.initializers.constant(scale)
-    return Norm(momentum=0.99, epsilon=1e-3, scale_init=init, dtype=dtype, axis_name=axis_name)

@@ -1,6 +1,8 @@
-"""Layers that the networks are built of: convolutions with spectral norm, normalisation, dropout."""
+"""Layers that the networks are built of: convolutions with spectral norm, normalisation, dropout, pooling."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -11,22 +13,31 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from jaxcolor.errors import UserError
 from jaxcolor.models import conv as convolutions
 
+Activation = Callable[[Array], Array]
 Initializer = Callable[..., Array]
+T = TypeVar('T')
 
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+ACTIVATIONS: dict[str, Activation] = {
     'leaky_relu': lambda x: nn.leaky_relu(x, 0.2),
     'relu': nn.relu,
     'elu': nn.elu,
     'tanh': jnp.tanh,
+    'sigmoid': nn.sigmoid,
     'identity': lambda x: x,
 }
 
 
-def activation(name: str) -> Callable[[Array], Array]:
-    """Return the activation called `name`; UserError, listing those known, if there is none."""
-    if name not in ACTIVATIONS:
-        raise UserError(f'unknown activation {name!r}; known: {", ".join(ACTIVATIONS)}')
-    return ACTIVATIONS[name]
+def named(kind: str, known: Mapping[str, T], name: str) -> T:
+    """Return what `known` has under `name`; UserError, listing all of that `kind`, if there is none."""
+    if name not in known:
+        raise UserError(f'unknown {kind} {name!r}; known: {", ".join(known)}')
+    return known[name]
+
+
+def activation(name: str, slope: float = 0.2) -> Activation:
+    """Return the activation called `name`, of which 'leaky_relu' has that `slope`; UserError for others."""
+    found = named('activation', ACTIVATIONS, name)
+    return (lambda x: nn.leaky_relu(x, slope)) if name == 'leaky_relu' else found
 
 
 def check_divisible(size: int, step: int, step_name: str, remedy: str = '') -> None:
@@ -45,6 +56,21 @@ def pix2pix_kernel_init(key: PRNGKeyArray, shape: tuple[int, ...], dtype: DTypeL
 def pix2pix_scale_init(key: PRNGKeyArray, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
     """Draw from N(1, 0.02), as pix2pix does for the scales of its BatchNorm."""
     return 1 + 0.02 * jax.random.normal(key, shape, dtype)
+
+
+INITIALIZERS: dict[str, Initializer] = {
+    'normal': pix2pix_kernel_init,
+    'glorot': nn.initializers.glorot_uniform(),
+}
+
+
+def same_padding(kernel_size: int, stride: int) -> tuple[int, int]:
+    """Return the padding that makes n pixels n / stride, for n that `stride` divides; Keras' 'same'.
+
+    The adjoint with that padding makes n / stride pixels n.
+    """
+    padding = kernel_size - stride
+    return padding // 2, padding - padding // 2
 
 
 class Conv(nn.Module):
@@ -72,7 +98,7 @@ class Conv(nn.Module):
         shape = (self.kernel_size, self.kernel_size, x.shape[-1], self.features)
         kernel = self.param('kernel', self.kernel_init, shape)
         if self.spectral_norm:
-            kernel = _spectral_normalize(self, kernel, output_axis=3, train=train)
+            kernel = _spectral_normalize(self, kernel, axis=3, train=train)
         x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
         if self.upsample:
             y = convolutions.upsample_conv(x, kernel)
@@ -82,10 +108,11 @@ class Conv(nn.Module):
 
 
 class ConvTranspose(nn.Module):
-    """The adjoint of a strided `Conv`, [b, p, q, c] -> [b, stride * p, stride * q, features].
+    """The adjoint of a strided `Conv`, [b, p, q, c] -> [b, h, w, features].
 
     `padding` is that of the convolution whose adjoint this is: 4x4 with (1, 1) is PyTorch's
-    `ConvTranspose2d(4, stride=2, padding=1)`. The kernel is [k, k, features, c].
+    `ConvTranspose2d(4, stride=2, padding=1)`, which doubles; (0, 0) is Keras' 'valid'. The kernel is
+    [k, k, features, c]; spectral norm sets its axis `spectral_axis` against the rest (see `Style`).
     """
 
     features: int
@@ -94,6 +121,7 @@ class ConvTranspose(nn.Module):
     padding: tuple[int, int] = (1, 1)
     use_bias: bool = True
     spectral_norm: int = 0
+    spectral_axis: int = 2
     kernel_init: Initializer = pix2pix_kernel_init
     dtype: DTypeLike = jnp.float32
 
@@ -103,7 +131,7 @@ class ConvTranspose(nn.Module):
         shape = (self.kernel_size, self.kernel_size, self.features, x.shape[-1])
         kernel = self.param('kernel', self.kernel_init, shape)
         if self.spectral_norm:
-            kernel = _spectral_normalize(self, kernel, output_axis=2, train=train)
+            kernel = _spectral_normalize(self, kernel, axis=self.spectral_axis, train=train)
         y = convolutions.conv_transpose(x.astype(self.dtype), kernel.astype(self.dtype), self.stride, self.padding)
         return _add_bias(self, y) if self.use_bias else y
 
@@ -114,14 +142,14 @@ def _add_bias(module: Conv | ConvTranspose, y: Float[Array, 'b h w d']) -> Float
 
 
 def _spectral_normalize(
-    module: Conv | ConvTranspose, kernel: Float[Array, 'k k i o'], output_axis: int, train: bool
+    module: Conv | ConvTranspose, kernel: Float[Array, 'k k i o'], axis: int, train: bool
 ) -> Float[Array, 'k k i o']:
-    """Divide `kernel` by its largest singular value as a matrix of output channels by all the rest.
+    """Divide `kernel` by its largest singular value as a matrix of `axis` by all the rest.
 
     The left singular vector lives in `batch_stats`, like Flax's own SpectralNorm, so that whoever carries
     the statistics of BatchNorm carries it too.
     """
-    matrix = jnp.moveaxis(kernel, output_axis, 0).reshape(kernel.shape[output_axis], -1)
+    matrix = jnp.moveaxis(kernel, axis, 0).reshape(kernel.shape[axis], -1)
     u = module.variable('batch_stats', 'u', _random_unit_vector, module, len(matrix))
     frozen = jax.lax.stop_gradient(matrix)
     left = u.value
@@ -196,3 +224,67 @@ def _moments(
     if axis_name is not None:
         mean, mean_square = jax.lax.pmean((mean, mean_square), axis_name)
     return mean, jnp.maximum(mean_square - jnp.square(mean), 0)
+
+
+class Style(NamedTuple):
+    """Constants in which the two well-known implementations of pix2pix differ.
+
+    'pytorch' is that of Isola et al.'s group (github.com/junyanz/pytorch-CycleGAN-and-pix2pix), 'keras' that
+    of TensorFlow's tutorial. The networks of either style differ in more than constants:
+
+    - LeakyReLU has slope 0.2 or Keras' 0.3, BatchNorm PyTorch's constants and scales from N(1, 0.02), or Keras'.
+    - U-Net: an activation comes before its convolution, and the skips carry what is not activated yet; or
+      after it, so that skips and the innermost map go up as they are.
+    - U-Net: the innermost level has neither norm nor dropout; or both.
+    - PatchGAN: padding 1, so that 4x4 with stride 1 takes a pixel, and a bias in the first convolution; or
+      'same' padding, and no bias.
+    - Spectral norm of a transposed convolution: the largest singular value of its outputs against the rest;
+      or, as Keras always sets a kernel's last axis against the rest, of its inputs.
+    """
+
+    slope: float
+    norm: Callable[..., Norm]
+    spectral_axis: int
+
+
+STYLES = {
+    'pytorch': Style(slope=0.2, norm=Norm, spectral_axis=2),
+    'keras': Style(
+        slope=0.3,
+        norm=partial(Norm, momentum=0.99, epsilon=1e-3, scale_init=nn.initializers.ones),
+        spectral_axis=3,
+    ),
+}
+
+
+def keras_conv(features: int, dtype: DTypeLike, kernel_size: int = 3, stride: int = 1, **options: Any) -> Conv:
+    """Build a convolution as Keras does: 'same' padding (for sizes that `stride` divides), Glorot uniform, bias 0.
+
+    `options` are fields of `Conv`; `upsample` is Keras' UpSampling2D before it.
+    """
+    options.setdefault('padding', same_padding(kernel_size, stride))
+    return Conv(features, kernel_size, stride, kernel_init=INITIALIZERS['glorot'], dtype=dtype, **options)
+
+
+class Dropout(nn.Module):
+    """Set a share `rate` of the elements to 0 and scale up the rest, if the caller passes an rng 'dropout'.
+
+    So whoever applies the network decides, in training or not: pix2pix draws its noise z this way at test
+    time too (seed 001 section 5.4).
+    """
+
+    rate: float
+
+    @nn.compact
+    def __call__(self, x: Float[Array, '*shape']) -> Float[Array, '*shape']:
+        """Drop, or return x as it is."""
+        return nn.Dropout(self.rate, deterministic=not self.has_rng('dropout'))(x)
+
+
+POOLS: dict[str, Callable[..., Array]] = {'average': jnp.mean, 'max': jnp.max}
+
+
+def pool(x: Float[Array, 'b h w c'], kind: str) -> Float[Array, 'b h//2 w//2 c']:
+    """Take the 'average' or the 'max' of each block of 2 x 2 pixels, of even sizes."""
+    b, h, w, c = x.shape
+    return named('pool', POOLS, kind)(x.reshape(b, h // 2, 2, w // 2, 2, c), axis=(2, 4))

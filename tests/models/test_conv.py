@@ -18,9 +18,10 @@ def native(x, kernel, stride, padding):
 
 
 def native_transpose(x, kernel, stride, padding):
-    """The adjoint of `native`, from JAX itself."""
-    b, h, w, _ = x.shape
-    picture = jax.ShapeDtypeStruct((b, h * stride, w * stride, kernel.shape[2]), x.dtype)
+    """The adjoint of `native` on the smallest picture, from JAX itself."""
+    b, *pixels, _ = x.shape
+    h, w = ((p - 1) * stride + len(kernel) - sum(padding) for p in pixels)
+    picture = jax.ShapeDtypeStruct((b, h, w, kernel.shape[2]), x.dtype)
     (y,) = jax.linear_transpose(lambda a: native(a, kernel, stride, padding), picture)(x)
     return y
 
@@ -61,6 +62,10 @@ SHAPES = [
     (9, 16, 32, 2, 3, 1, (1, 1)),
     (2, 1, 8, 8, 3, 1, (1, 1)),
     (2, 16, 8, 32, 2, 2, (0, 0)),
+    (2, 8, 3, 16, 4, 1, (1, 2)),
+    *(
+        (2, size, c, d, k, 1, (0, 0)) for size, k in ((7, 5), (32, 3)) for c, d in ((1, 16), (8, 12), (16, 3))
+    ),  # 'valid'
 ]
 
 
@@ -70,11 +75,20 @@ def test_equals_native(batch, size, c, d, k, stride, padding):
     want = value_and_gradients(partial(native, stride=stride, padding=padding), x, kernel)
     got = value_and_gradients(lambda x, kernel: conv(x, kernel, stride, padding), x, kernel)
     assert_close(got, want)
-    if stride > 1 and size % stride == 0:
-        y = normal(2, batch, size // stride, size // stride + 1, d)
+    if stride > 1 or padding != (1, 1):
+        y = normal(2, batch, (size - 1) // stride + 1, (size - 1) // stride + 2, d)
         want = value_and_gradients(partial(native_transpose, stride=stride, padding=padding), y, kernel)
         got = value_and_gradients(lambda y, kernel: conv_transpose(y, kernel, stride, padding), y, kernel)
         assert_close(got, want)
+
+
+@pytest.mark.parametrize(
+    ('size', 'stride', 'padding', 'result'),
+    [(2, 2, (1, 1), 4), (3, 1, (0, 0), 6), (3, 2, (0, 0), 8), (5, 2, (1, 2), 9)],
+)
+def test_a_transposed_convolution_makes_the_smallest_picture(size, stride, padding, result):
+    y = conv_transpose(jnp.zeros((1, size, size, 3)), jnp.zeros((4, 4, 2, 3)), stride, padding)
+    assert y.shape == (1, result, result, 2)
 
 
 @pytest.mark.parametrize(('function', 'reference'), [(conv, native), (conv_transpose, native_transpose)])

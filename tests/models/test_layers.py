@@ -5,7 +5,7 @@ import pytest
 from flax import linen as nn
 
 from jaxcolor.errors import UserError
-from jaxcolor.models.layers import Conv, ConvTranspose, Norm, activation
+from jaxcolor.models.layers import Conv, ConvTranspose, Dropout, Norm, activation, pool, same_padding
 
 
 def normal(*shape):
@@ -105,6 +105,38 @@ def test_scales_start_from_n_1_002():
     scale = Norm().init(jax.random.key(0), jnp.zeros((1, 1, 1, 10000)), False)['params']['scale']
     assert abs(float(scale.mean()) - 1) < 1e-3
     assert abs(float(scale.std()) - 0.02) < 1e-3
+
+
+def test_dropout_follows_the_rng():
+    x = jnp.ones((100, 100))
+    layer = Dropout(0.25)
+    np.testing.assert_array_equal(layer.apply({}, x), x)
+    y = layer.apply({}, x, rngs={'dropout': jax.random.key(0)})
+    np.testing.assert_allclose(np.unique(y), [0, 1 / 0.75], rtol=1e-6)
+    assert abs(float((y == 0).mean()) - 0.25) < 0.02
+
+
+def test_pools():
+    x = jnp.float32([[1, 2, 5, 5], [3, 6, 5, 9]]).reshape(1, 2, 4, 1)
+    np.testing.assert_array_equal(pool(x, 'max').ravel(), [6, 9])
+    np.testing.assert_array_equal(pool(x, 'average').ravel(), [3, 6])
+    with pytest.raises(UserError, match="unknown pool 'min'; known: average, max"):
+        pool(x, 'min')
+
+
+# What TensorFlow pads around pictures of even size: ceil(n / stride) pixels come out, the odd one is behind.
+@pytest.mark.parametrize(
+    ('size', 'stride', 'padding'), [(3, 1, (1, 1)), (3, 2, (0, 1)), (4, 1, (1, 2)), (4, 2, (1, 1)), (5, 2, (1, 2))]
+)
+def test_same_padding(size, stride, padding):
+    assert same_padding(size, stride) == padding
+
+
+def test_the_slope_is_of_leaky_relu_alone():
+    x = jnp.float32([-1, 2])
+    np.testing.assert_allclose(activation('leaky_relu')(x), [-0.2, 2])
+    np.testing.assert_allclose(activation('leaky_relu', 0.3)(x), [-0.3, 2])
+    np.testing.assert_allclose(activation('relu', 0.3)(x), [0, 2])
 
 
 def test_unknown_names():
