@@ -7,7 +7,7 @@ The primaries and the white point are scikit-image's, so that the numbers are as
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, UInt8
 
 # Lindbloom's matrix differs in the fifth digit, which is 0.005 in b* of white.
 _XYZ_FROM_RGB = np.array(
@@ -24,6 +24,11 @@ _OFFSET = 4 / 29
 # u', v' of the white point.
 _U_WHITE = float(4 * _WHITE[0] / (_WHITE @ [1, 15, 3]))
 _V_WHITE = float(9 * _WHITE[1] / (_WHITE @ [1, 15, 3]))
+
+
+def to_float(image: UInt8[Array, '*b']) -> Float[Array, '*b']:
+    """Bytes as float32 in [0, 1]."""
+    return image.astype(jnp.float32) / 255
 
 
 def rgb_to_lab(rgb: Float[Array, '*b 3']) -> Float[Array, '*b 3']:
@@ -71,6 +76,11 @@ def luv_to_rgb(luv: Float[Array, '*b 3']) -> Float[Array, '*b 3']:
     z = y * (12 - 3 * u - 20 * v) / (4 * v)
     xyz = jnp.where(dark[..., None], 0.0, jnp.stack([x, y, z], axis=-1))
     return encode(jnp.stack(_mix(_RGB_FROM_XYZ, xyz), axis=-1))
+
+
+# By the name of the space: its lightness L* is the first channel, its chroma the other two.
+FROM_RGB = {'lab': rgb_to_lab, 'luv': rgb_to_luv}
+TO_RGB = {'lab': lab_to_rgb, 'luv': luv_to_rgb}
 
 
 def rgb_to_lightness(rgb: Float[Array, '*b 3']) -> Float[Array, '*b 1']:

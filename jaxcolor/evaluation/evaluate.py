@@ -1,22 +1,42 @@
 """The whole test split through the generator, every picture counted once."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from clu import metrics as clu_metrics
 from flax import linen as nn
-from jaxtyping import Array, Bool, Float, UInt8
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
 
-from jaxcolor.color.spaces import Space, grey, to_float
-from jaxcolor.evaluation.metrics import score
+from jaxcolor.color.convert import to_float
+from jaxcolor.color.spaces import Rgb, Space, Target, grey
+from jaxcolor.evaluation import metrics
+
+Pictures = Float[Array, 'b h w 3']
 
 _NAMES = ('mae', 'psnr', 'ssim', 'delta_e')
 SCORES = (*_NAMES, *(f'grey_{name}' for name in _NAMES), 'colorfulness', 'true_colorfulness')
 
-_Totals = clu_metrics.Collection.create(**{name: clu_metrics.Average.from_output(name) for name in SCORES})
+
+def score_names(space: Space) -> tuple[str, ...]:
+    """The names of all scores in `space`: `SCORES`, of the pictures, then those of what the network says itself.
+
+    Those are for a palette `accuracy`, `cross_entropy`, `rgb_distance`; otherwise `target_mae` and
+    `target_mse`, in the scale of the network, and in RGB Keras' `accuracy`. `grey_*` are floors again.
+    """
+    if space.categorical:
+        return (*SCORES, 'accuracy', 'grey_accuracy', 'cross_entropy', 'rgb_distance', 'grey_rgb_distance')
+    accuracy = ('accuracy',) if isinstance(space, Rgb) else ()
+    return (*SCORES, 'target_mae', 'target_mse', 'grey_target_mae', 'grey_target_mse', *accuracy)
+
+
+@functools.cache
+def _totals(names: tuple[str, ...]) -> type[clu_metrics.Collection]:
+    return clu_metrics.Collection.create(**{name: clu_metrics.Average.from_output(name) for name in names})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,13 +49,18 @@ class Colorings:
 
 
 def colorize(
-    space: Space, generator: nn.Module, variables: Any, image: UInt8[Array, 'b h w 3']
-) -> tuple[Float[Array, 'b h w 3'], Float[Array, 'b h w 3'], Float[Array, 'b h w 3']]:
-    """Returns the pictures greyed, coloured by the generator, and as they are; sRGB in [0, 1]."""
+    space: Space,
+    generator: nn.Module,
+    variables: Any,
+    image: UInt8[Array, 'b h w 3'],
+    rng: PRNGKeyArray | None = None,
+) -> tuple[Pictures, Pictures, Pictures]:
+    """Returns the pictures greyed, coloured by the generator, and as they are; sRGB in [0, 1].
+
+    Where `rng` is given, the generator's dropout draws from it.
+    """
     x, _ = space.split(image)
-    prediction = generator.apply(variables, x, train=False)
-    assert isinstance(prediction, jax.Array)
-    return grey(x), space.join(x, prediction), to_float(image)
+    return grey(x), space.join(x, _predict(generator, variables, x, rng)), to_float(image)
 
 
 def add_scores(
@@ -46,26 +71,71 @@ def add_scores(
     variables: Any,
     image: UInt8[Array, 'b h w 3'],
     mask: Bool[Array, ' b'],
+    rng: PRNGKeyArray | None = None,
 ) -> Any:
-    """Adds the scores of one batch, all devices' shares of it, to `totals`; rows that `mask` leaves out don't count."""
-    greyed, generated, true = colorize(space, generator, variables, image)
-    scores = score(generated, true, greyed)
-    return totals.merge(_Totals.gather_from_model_output(axis_name=axis_name, mask=mask, **scores))
+    """Adds the scores of one batch, all devices' shares of it, to `totals`; rows that `mask` leaves out don't count.
+
+    Where `rng` is given, the generator's dropout draws from it: it should differ by batch and by device.
+    """
+    x, target = space.split(image)
+    prediction = _predict(generator, variables, x, rng)
+    generated, true, greyed = space.join(x, prediction), to_float(image), grey(x)
+    scores = metrics.score(generated, true, greyed)
+    if space.categorical:
+        scores |= {
+            'accuracy': metrics.class_accuracy(prediction, target),
+            'grey_accuracy': jnp.mean(space.target(greyed) == target, axis=(1, 2, 3)),
+            'cross_entropy': metrics.cross_entropy(prediction, target),
+            'rgb_distance': metrics.rgb_distance(generated, true),
+            'grey_rgb_distance': metrics.rgb_distance(greyed, true),
+        }
+    else:
+        scores |= _errors(prediction, target, space.target(greyed))
+    if isinstance(space, Rgb):
+        scores['accuracy'] = metrics.channel_accuracy(prediction, target)
+    names = score_names(space)
+    return totals.merge(_totals(names).gather_from_model_output(axis_name=axis_name, mask=mask, **scores))
+
+
+def _predict(
+    generator: nn.Module, variables: Any, x: Float[Array, 'b h w 1'], rng: PRNGKeyArray | None
+) -> Float[Array, 'b h w c']:
+    prediction = generator.apply(variables, x, train=False, rngs=None if rng is None else {'dropout': rng})
+    assert isinstance(prediction, jax.Array)
+    return prediction
+
+
+def _errors(prediction: Target, target: Target, floor: Target) -> dict[str, metrics.Scores]:
+    return {
+        'target_mae': metrics.mae(prediction, target),
+        'target_mse': metrics.mse(prediction, target),
+        'grey_target_mae': metrics.mae(floor, target),
+        'grey_target_mse': metrics.mse(floor, target),
+    }
 
 
 def evaluate(
-    add: Callable[..., Any], place: Callable[[Any], Any], variables: Any, batches: Iterable[dict[str, np.ndarray]]
+    space: Space,
+    add: Callable[..., Any],
+    place: Callable[[Any], Any],
+    variables: Any,
+    batches: Iterable[dict[str, np.ndarray]],
+    rng: PRNGKeyArray | None = None,
 ) -> dict[str, int | float]:
-    """Returns the mean of each of `SCORES` over all pictures of `batches`, and their number as `pictures`.
+    """Returns the mean of each of `score_names` over all pictures of `batches`, and their number as `pictures`.
 
     Args:
-      add: `add_scores`, mapped over the devices: (totals, variables, image, mask) -> totals.
+      space: the generator's.
+      add: `add_scores`, mapped over the devices: (totals, variables, image, mask) -> totals, with the batch's
+        own key as a last argument where `rng` is given.
       place: puts the totals on the devices.
       variables: the generator's.
       batches: `image` and `mask`, split among the devices.
+      rng: for the generator's dropout, which is off without; a batch has the same key in every evaluation.
     """
-    totals = place(_Totals.empty())
-    for batch in batches:
-        totals = add(totals, variables, batch['image'], batch['mask'])
+    totals = place(_totals(score_names(space)).empty())
+    for number, batch in enumerate(batches):
+        keys = () if rng is None else (jax.random.fold_in(rng, number),)
+        totals = add(totals, variables, batch['image'], batch['mask'], *keys)
     totals = jax.device_get(totals)
     return {name: float(value) for name, value in totals.compute().items()} | {'pictures': int(totals.mae.count)}

@@ -1,28 +1,36 @@
-"""Per-picture metrics on the device: sRGB in [0, 1], [b, h, w, 3], in; one number a picture, [b], out.
+"""Per-picture metrics on the device: one number a picture, [b].
 
-The caller averages, and masks the pictures that only pad a batch.
+`Pictures` are sRGB in [0, 1]; `Output` is what a network says, in its own scale or as logits. The caller
+averages, and masks the pictures that only pad a batch.
 """
 
 import dm_pix
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+import optax
+from jaxtyping import Array, Float, Int
 
 from jaxcolor.color.convert import rgb_to_lab
 
 Pictures = Float[Array, 'b h w 3']
+Output = Float[Array, 'b h w c']
+Labels = Int[Array, 'b h w 1']
 Scores = Float[Array, ' b']
 
 
-def mae(generated: Pictures, truth: Pictures) -> Scores:
-    """Mean absolute error, in [0, 1]."""
+def mae(generated: Output, truth: Output) -> Scores:
+    """Mean absolute error, in the scale of what is compared: in [0, 1] for pictures."""
     return jnp.mean(jnp.abs(generated - truth), axis=(1, 2, 3))
+
+
+def mse(generated: Output, truth: Output) -> Scores:
+    """Mean squared error, in the scale of what is compared."""
+    return jnp.mean(jnp.square(generated - truth), axis=(1, 2, 3))
 
 
 def psnr(generated: Pictures, truth: Pictures) -> Scores:
     """Peak signal-to-noise ratio in dB for data range 1; at most 100, since the MSE is floored at 1e-10."""
-    mse = jnp.mean(jnp.square(generated - truth), axis=(1, 2, 3))
-    return -10 * jnp.log10(jnp.maximum(mse, 1e-10))
+    return -10 * jnp.log10(jnp.maximum(mse(generated, truth), 1e-10))
 
 
 def ssim(generated: Pictures, truth: Pictures) -> Scores:
@@ -110,6 +118,29 @@ def _saturation(chroma: Float[Array, '*b']) -> Float[Array, '*b']:
     """sqrt(C^7 / (C^7 + 25^7)), the formula's passage from grey to colour."""
     power = (chroma / 25) ** 7
     return jnp.sqrt(power / (power + 1))
+
+
+def rgb_distance(generated: Pictures, truth: Pictures) -> Scores:
+    """Mean Euclidean distance of the colours of pixels in RGB, on the 0-255 scale (seed 003)."""
+    return 255 * jnp.mean(jnp.linalg.norm(generated - truth, axis=-1), axis=(1, 2))
+
+
+def channel_accuracy(output: Output, target: Output) -> Scores:
+    """Share of pixels whose largest channel, the first of several, is the true one.
+
+    It is what Keras means by `accuracy` where the target has more than one channel (seed 000 section 5).
+    """
+    return jnp.mean(jnp.argmax(output, axis=-1) == jnp.argmax(target, axis=-1), axis=(1, 2))
+
+
+def class_accuracy(logits: Output, labels: Labels) -> Scores:
+    """Share of pixels whose likeliest class is the true one (seed 003)."""
+    return jnp.mean(jnp.argmax(logits, axis=-1) == labels[..., 0], axis=(1, 2))
+
+
+def cross_entropy(logits: Output, labels: Labels) -> Scores:
+    """Mean over pixels of -log softmax(logits)[label], in nats; every class weighs 1."""
+    return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels[..., 0]), axis=(1, 2))
 
 
 def score(generated: Pictures, truth: Pictures, grey: Pictures) -> dict[str, Scores]:

@@ -1,17 +1,22 @@
 """What each player is paid for: adversarial and reconstruction terms as pure functions of arrays."""
 
 from collections.abc import Callable
+from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+import optax
+from jaxtyping import Array, Float, Int
 
 Logits = Float[Array, 'b *patches']
 Picture = Float[Array, 'b h w c']
+Labels = Int[Array, 'b h w 1']
 Scalar = Float[Array, '']
+Target = Picture | Labels
+Reconstruction = Callable[[Picture, Target], Scalar]  # of what the generator says, and what it should have
 
 
-def _cross_entropy(logits: Logits, target: float) -> Scalar:
+def _sigmoid_cross_entropy(logits: Logits, target: float) -> Scalar:
     # softplus(z) - t*z is the sigmoid's cross-entropy without ever computing the sigmoid.
     return jnp.mean(jax.nn.softplus(logits) - target * logits)
 
@@ -25,7 +30,7 @@ def _hinge(logits: Logits, target: float) -> Scalar:
     return jnp.mean(jax.nn.relu(1.0 - sign * logits))
 
 
-_TOWARDS_LABEL = {'vanilla': _cross_entropy, 'lsgan': _squared_error, 'hinge': _hinge}
+_TOWARDS_LABEL = {'vanilla': _sigmoid_cross_entropy, 'lsgan': _squared_error, 'hinge': _hinge}
 ADVERSARIAL = tuple(_TOWARDS_LABEL)
 
 
@@ -63,4 +68,23 @@ def l2(prediction: Picture, target: Picture) -> Scalar:
     return jnp.mean(jnp.square(prediction - target))
 
 
-RECONSTRUCTION: dict[str, Callable[[Picture, Picture], Scalar]] = {'l1': l1, 'l2': l2}
+def cross_entropy(logits: Picture, labels: Labels, class_weights: Float[Array, ' c'] | None = None) -> Scalar:
+    """Mean over pixels of -w[label] log softmax(logits)[label], in nats (seed 003; Zhang et al. 2016, equation 2).
+
+    Args:
+      logits: a channel for each class.
+      labels: the true class of each pixel, in [0, c).
+      class_weights: w; None weighs every class 1. The mean is over pixels, not over weights.
+    """
+    labels = labels[..., 0]
+    terms = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
+    return jnp.mean(terms if class_weights is None else class_weights[labels] * terms)
+
+
+RECONSTRUCTION: dict[str, Callable[..., Scalar]] = {'l1': l1, 'l2': l2, 'cross_entropy': cross_entropy}
+
+
+def reconstruction(kind: str, class_weights: Float[Array, ' c'] | None = None) -> Reconstruction:
+    """Returns the term called `kind`, one of `RECONSTRUCTION`; `class_weights` are for `cross_entropy` alone."""
+    term = RECONSTRUCTION[kind]
+    return term if class_weights is None else partial(term, class_weights=class_weights)

@@ -6,6 +6,7 @@ import pytest
 import skimage.color
 import skimage.data
 import skimage.metrics
+from scipy.special import log_softmax
 
 from jaxcolor.evaluation import metrics
 
@@ -70,6 +71,13 @@ def test_mae_and_psnr_by_hand():
     generated = truth + jnp.array([0.1, 0.01]).reshape(2, 1, 1, 1)
     np.testing.assert_allclose(metrics.mae(generated, truth), [0.1, 0.01], rtol=1e-5)
     np.testing.assert_allclose(metrics.psnr(generated, truth), [20, 40], rtol=1e-5)
+
+
+def test_mse_is_in_the_scale_of_what_is_compared():
+    target = jnp.zeros((2, 4, 4, 2))
+    output = target + jnp.array([3.0, -0.5]).reshape(2, 1, 1, 1)
+    np.testing.assert_allclose(metrics.mse(output, target), [9, 0.25])
+    np.testing.assert_allclose(metrics.mae(output, target), [3, 0.5])
 
 
 def test_psnr_agrees_with_scikit_image(generated, truth):
@@ -147,6 +155,35 @@ def test_colorfulness_is_the_papers(truth):
 def test_grey_is_not_colorful(truth):
     grey = truth[..., :1].repeat(3, axis=-1)
     np.testing.assert_allclose(jax.jit(metrics.colorfulness)(grey), 0, atol=1e-4)
+
+
+def test_rgb_distance_by_hand():
+    truth = jnp.zeros((2, 1, 2, 3))
+    generated = jnp.asarray([[[[3.0, 4.0, 0.0], [0.0, 0.0, 0.0]]], [[[255.0] * 3, [1.0, 2.0, 2.0]]]]) / 255
+    expected = [(5 + 0) / 2, (255 * np.sqrt(3) + 3) / 2]
+    np.testing.assert_allclose(metrics.rgb_distance(generated, truth), expected, rtol=1e-5)
+
+
+def test_channel_accuracy_is_kerass():
+    """`keras.metrics.categorical_accuracy`: whether the largest channel agrees, the first of several counting."""
+    rng = np.random.default_rng(0)
+    output, target = np.float32(rng.integers(0, 3, (2, 4, 16, 16, 3)))  # with many ties
+    expected = (output.argmax(axis=-1) == target.argmax(axis=-1)).mean(axis=(1, 2))
+    assert ((expected > 0.3) & (expected < 0.6)).all()
+    np.testing.assert_allclose(jax.jit(metrics.channel_accuracy)(output, target), expected, rtol=1e-6)
+    np.testing.assert_array_equal(metrics.channel_accuracy(jnp.zeros((1, 1, 1, 3)), jnp.zeros((1, 1, 1, 3))), [1])
+
+
+def test_accuracy_and_cross_entropy_of_classes():
+    rng = np.random.default_rng(0)
+    logits, labels = 3 * rng.standard_normal((4, 8, 8, 5)), rng.integers(0, 5, (4, 8, 8, 1))
+    logits[0] = 0.5  # knows nothing
+    terms = -np.take_along_axis(log_softmax(logits, axis=-1), labels, axis=-1)
+    np.testing.assert_allclose(terms[0].mean(), np.log(5))
+    jaxed = jnp.float32(logits), jnp.int32(labels)
+    np.testing.assert_allclose(metrics.cross_entropy(*jaxed), terms.mean(axis=(1, 2, 3)), rtol=1e-5)
+    right = logits.argmax(axis=-1) == labels[..., 0]
+    np.testing.assert_allclose(metrics.class_accuracy(*jaxed), right.mean(axis=(1, 2)), rtol=1e-6)
 
 
 def test_identical_pictures_are_perfect(truth):

@@ -1,9 +1,11 @@
 """Losses against values worked out by hand and against optax."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from scipy.special import log_softmax
 
 from jaxcolor.training import objectives
 
@@ -54,3 +56,37 @@ def test_reconstruction_by_hand():
     prediction, target = (jnp.asarray(row).reshape(1, 2, 2, 1) for row in ([1.0, -1.0, 0.0, 0.5], [0.0, 1.0, 0.0, 1.0]))
     np.testing.assert_allclose(objectives.l1(prediction, target), 3.5 / 4)
     np.testing.assert_allclose(objectives.l2(prediction, target), 5.25 / 4)
+
+
+def test_cross_entropy_by_hand():
+    """Two pixels of three classes, by logarithms of odds."""
+    logits = jnp.log(jnp.asarray([[[[1.0, 2.0, 1.0], [5.0, 1.0, 4.0]]]]))
+    labels = jnp.asarray([[[[1], [1]]]])
+    np.testing.assert_allclose(objectives.cross_entropy(logits, labels), np.log([4 / 2, 10 / 1]).mean(), rtol=1e-6)
+    labels = jnp.asarray([[[[0], [2]]]])
+    weights = jnp.asarray([3.0, 1.0, 0.5])
+    expected = (3 * np.log(4) + 0.5 * np.log(10 / 4)) / 2
+    np.testing.assert_allclose(objectives.cross_entropy(logits, labels, weights), expected, rtol=1e-6)
+
+
+def test_cross_entropy_agrees_with_scipy():
+    rng = np.random.default_rng(0)
+    logits, labels = 5 * rng.standard_normal((2, 8, 8, 24)), rng.integers(0, 24, (2, 8, 8, 1))
+    weights = rng.uniform(0.1, 5, 24)
+    terms = -np.take_along_axis(log_softmax(logits, axis=-1), labels, axis=-1)
+    jaxed = jnp.float32(logits), jnp.int32(labels)
+    np.testing.assert_allclose(objectives.reconstruction('cross_entropy')(*jaxed), terms.mean(), rtol=1e-5)
+    weighted = objectives.reconstruction('cross_entropy', jnp.float32(weights))
+    np.testing.assert_allclose(weighted(*jaxed), (weights[labels] * terms).mean(), rtol=1e-5)
+
+
+def test_cross_entropy_survives_certainty():
+    logits, labels = jnp.asarray([[[[1000.0, 0.0], [0.0, 1000.0]]]]), jnp.zeros((1, 1, 2, 1), jnp.int32)
+    np.testing.assert_allclose(objectives.cross_entropy(logits, labels), 500.0)
+    gradient = jax.grad(objectives.cross_entropy)(logits, labels, jnp.asarray([2.0, 1.0]))
+    np.testing.assert_allclose(gradient, [[[[0.0, 0.0], [-1.0, 1.0]]]], atol=1e-6)
+
+
+def test_reconstruction_by_name():
+    assert objectives.reconstruction('l1') is objectives.l1
+    assert objectives.reconstruction('l2') is objectives.l2

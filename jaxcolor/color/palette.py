@@ -1,0 +1,130 @@
+"""Colorization as classification: each pixel is one of k colours (seed 003; Zhang, Isola and Efros 2016).
+
+Centres are in the units of their basis: R, G, B in 0-255, or the chroma of CIELAB or CIELUV.
+"""
+
+import dataclasses
+import math
+from typing import ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int, UInt8
+
+from jaxcolor.color import convert
+from jaxcolor.errors import UserError
+
+_BASES = ('rgb', 'lab', 'luv')
+
+
+@dataclasses.dataclass(frozen=True)
+class Palette:
+    """Lightness in, a class among `size` colours out: the target is an int32, `y` a logit for each class.
+
+    Attributes:
+      size: how many colours; seed 003 has 24.
+      basis: `rgb`: a class is a whole colour, which replaces the pixel's (seed 003). `lab` or `luv`: a class is
+        a chroma, (a*, b*) or (u*, v*), and the pixel keeps its own lightness (Zhang et al. 2016).
+      temperature: 0 shows the likeliest colour; above, the mean of all colours weighed by softmax(y / T), the
+        annealed mean of Zhang et al. section 2.3, whose T is 0.38.
+      rebalance: 0 counts all pixels alike; towards 1, rare colours count more, up to the inverse of their
+        frequency (Zhang et al. section 2.2, who have 0.5).
+      centers: the colours, 3 numbers (rgb) or 2 each; None as long as they have not been learned.
+      frequencies: the share of each among the training pixels.
+    """
+
+    name: ClassVar[str] = 'palette'
+    signed: ClassVar[bool] = True
+    categorical: ClassVar[bool] = True
+    size: int = 24
+    basis: str = 'rgb'
+    temperature: float = 0.0
+    rebalance: float = 0.0
+    centers: tuple[tuple[float, ...], ...] | None = None
+    frequencies: tuple[float, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.size < 2:
+            raise UserError(f'space.size is {self.size}: a palette needs 2 colours or more.')
+        if self.basis not in _BASES:
+            raise UserError(f'space.basis is {self.basis!r}: no such basis. Known: {", ".join(_BASES)}.')
+        if not 0 <= self.temperature < math.inf:
+            raise UserError(
+                f'space.temperature is {self.temperature}: it must be 0, which shows the likeliest colour, or above, '
+                'such as 0.38.'
+            )
+        if not 0 <= self.rebalance < 1:
+            raise UserError(f'space.rebalance is {self.rebalance}: it must be in [0, 1); 0 counts all pixels alike.')
+        if self.centers is not None:
+            self._check_learned(self.centers)
+
+    def _check_learned(self, centers: tuple[tuple[float, ...], ...]) -> None:
+        width = 3 if self.basis == 'rgb' else 2
+        if len(centers) != self.size or any(len(row) != width for row in centers) or not np.isfinite(centers).all():
+            raise UserError(
+                f'space.centers must be {self.size} (space.size) rows of {width} finite numbers; leave it out to '
+                'have them learned in training.'
+            )
+        if self.frequencies is None and not self.rebalance:
+            return
+        shares = self.frequencies or (-1.0,)
+        if len(shares) != self.size or min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-3):
+            raise UserError(
+                f'space.frequencies must be {self.size} (space.size) shares that add up to 1: rebalancing needs '
+                'the share of each of space.centers.'
+            )
+
+    @property
+    def channels(self) -> int:
+        """A logit for each colour."""
+        return self.size
+
+    def split(self, image: UInt8[Array, 'b h w 3']) -> tuple[Float[Array, 'b h w 1'], Int[Array, 'b h w 1']]:
+        """`x` = L*/50 - 1 in [-1, 1] and the class of each pixel."""
+        rgb = convert.to_float(image)
+        return convert.rgb_to_lightness(rgb) / 50 - 1, self.target(rgb)
+
+    def target(self, rgb: Float[Array, 'b h w 3']) -> Int[Array, 'b h w 1']:
+        """The class whose centre is nearest, the first of several, int32."""
+        color, centers = self.coordinates(rgb), self._centers()[None, None, None]
+        # Sums and one reduction, which XLA fuses: no array of distances, and none rounded as matmuls round.
+        distances = sum(jnp.square(color[..., i, None] - centers[..., i]) for i in range(centers.shape[-1]))
+        return jnp.argmin(jnp.asarray(distances), axis=-1).astype(jnp.int32)[..., None]
+
+    def join(self, x: Float[Array, 'b h w 1'], y: Float[Array, 'b h w k']) -> Float[Array, 'b h w 3']:
+        """sRGB in [0, 1] of logits; the basis `rgb` does not consult `x`, the others take their lightness from it."""
+        y, centers = y.astype(jnp.float32), jnp.asarray(self._centers())
+        if self.temperature:
+            shares = jax.nn.softmax(y / self.temperature, axis=-1)
+            color = jnp.einsum('bhwk,kd->bhwd', shares, centers, precision='highest')
+        else:
+            color = centers[jnp.argmax(y, axis=-1)]
+        if self.basis == 'rgb':
+            return jnp.clip(color / 255, 0.0, 1.0)
+        L = 50 * (x.astype(jnp.float32) + 1)
+        return convert.TO_RGB[self.basis](jnp.concatenate([L, color], axis=-1))
+
+    def coordinates(self, rgb: Float[Array, '*b 3']) -> Float[Array, '*b d']:
+        """sRGB in [0, 1] in the units of the basis, float32: where a colour lies among the centres."""
+        if self.basis == 'rgb':
+            return 255 * rgb.astype(jnp.float32)
+        return convert.FROM_RGB[self.basis](rgb)[..., 1:]
+
+    def class_weights(self) -> Float[Array, ' k'] | None:
+        """How much a pixel of each class counts, 1 on average over the training pixels; None if all count alike.
+
+        Zhang et al. 2016, equation 4: the inverse of frequencies mixed with 1 - `rebalance` parts of a uniform
+        distribution, so that the rarest colours don't count without bound.
+        """
+        if not self.rebalance:
+            return None
+        self._centers()
+        frequencies = np.array(self.frequencies)
+        weights = 1 / (self.rebalance * frequencies + (1 - self.rebalance) / self.size)
+        return jnp.asarray(weights / (frequencies @ weights), jnp.float32)
+
+    def _centers(self) -> Float[np.ndarray, 'k d']:
+        if self.centers is None:
+            raise UserError('space.centers is None: the colours of this palette have not been learned; train it first.')
+        return np.array(self.centers, np.float32)

@@ -1,0 +1,212 @@
+"""Nearest colours against scipy's and scikit-image's, decoding and weights against what NumPy says."""
+
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import skimage.color
+import skimage.data
+from scipy.spatial import cKDTree
+from scipy.special import softmax
+
+from jaxcolor.color.palette import Palette
+from jaxcolor.color.spaces import Space, build_space, default_fields, grey
+from jaxcolor.errors import UserError
+
+CENTERS = {
+    'rgb': ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0), (200.5, 30.25, 10.0), (20.0, 90.0, 210.0), (120.0, 118.0, 122.0)),
+    'lab': ((0.0, 0.0), (40.0, 30.0), (-20.0, 25.5), (5.0, -40.0), (-35.0, -10.0)),
+    'luv': ((0.0, 0.0), (70.0, 20.0), (-15.0, 35.5), (-20.0, -60.0), (30.0, -25.0)),
+}
+FREQUENCIES = (0.5, 0.25, 0.15, 0.1, 0.0)
+each_basis = pytest.mark.parametrize('basis', CENTERS)
+
+
+def palette(basis: str = 'rgb', **fields) -> Palette:
+    return Palette(size=5, basis=basis, centers=CENTERS[basis], frequencies=FREQUENCIES, **fields)
+
+
+def coordinates(basis: str, image: np.ndarray) -> np.ndarray:
+    """Where bytes lie in the basis, by scikit-image in float64."""
+    if basis == 'rgb':
+        return image.astype(np.float64)
+    return {'lab': skimage.color.rgb2lab, 'luv': skimage.color.rgb2luv}[basis](image)[..., 1:]
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    """A crop of a photograph, and noise; uint8 [2, 32, 32, 3]."""
+    photo = skimage.data.astronaut()[:256:8, 100:356:8]
+    return np.stack([photo, np.random.default_rng(0).integers(0, 256, photo.shape, dtype=np.uint8)])
+
+
+@pytest.fixture
+def logits() -> jax.Array:
+    return 2 * jax.random.normal(jax.random.key(1), (2, 32, 32, 5))
+
+
+@each_basis
+def test_labels_are_the_nearest_centres(basis, image):
+    space = palette(basis)
+    assert isinstance(space, Space)
+    x, labels = jax.jit(space.split)(image)
+    assert labels.shape == (2, 32, 32, 1)
+    assert labels.dtype == jnp.int32
+    np.testing.assert_allclose(x, skimage.color.rgb2lab(image)[..., :1] / 50 - 1, atol=1e-4)
+    tree = cKDTree(CENTERS[basis])
+    points = coordinates(basis, image)
+    _, nearest = tree.query(points)
+    distances, _ = tree.query(points, k=2)
+    clear = distances[..., 1] - distances[..., 0] > 1e-3
+    assert clear.mean() > 0.99
+    np.testing.assert_array_equal(labels[..., 0][clear], nearest[clear])
+    assert len(np.unique(labels)) == 5
+    np.testing.assert_array_equal(space.target(jnp.float32(image) / 255), labels)
+
+
+def test_the_first_of_equally_near_centres_is_the_class():
+    space = Palette(size=3, centers=((0.0, 0.0, 0.0), (20.0, 0.0, 0.0), (0.0, 20.0, 0.0)))
+    _, labels = space.split(jnp.asarray(np.uint8([[[[30, 30, 0], [30, 30, 0]]]])))
+    np.testing.assert_array_equal(labels, [[[[1], [1]]]])
+
+
+@each_basis
+def test_join_undoes_split_of_the_palettes_own_colours(basis):
+    """Every class is shown as a colour that is nearest to itself, whatever the lightness that it is given."""
+    space = palette(basis)
+    classes = np.arange(5).reshape(1, 1, 5)
+    x = jnp.full((1, 1, 5, 1), 0.2)
+    shown = space.join(x, jax.nn.one_hot(classes, 5))
+    labels = space.target(shown)
+    np.testing.assert_array_equal(labels[..., 0], classes)
+    if basis == 'rgb':
+        np.testing.assert_allclose(shown[0, 0] * 255, CENTERS['rgb'], atol=1e-3)
+    else:
+        back = {'lab': skimage.color.lab2rgb, 'luv': skimage.color.luv2rgb}[basis]
+        L = np.full((5, 1), 60.0)
+        np.testing.assert_allclose(shown[0, 0], back(np.concatenate([L, CENTERS[basis]], axis=-1)), atol=1e-4)
+
+
+def inside(rgb: np.ndarray) -> np.ndarray:
+    """Which colours are within the gamut, so that nothing was clipped; most must be."""
+    unclipped = ((rgb > 0.01) & (rgb < 0.99)).all(axis=-1)
+    assert unclipped.mean() > 0.5
+    return unclipped
+
+
+@pytest.mark.parametrize('basis', ['lab', 'luv'])
+def test_chroma_keeps_the_lightness_of_the_picture(basis, image, logits):
+    x, _ = palette(basis).split(jnp.asarray(image // 4 + 96))
+    shown = np.asarray(palette(basis, temperature=1.0).join(x, logits))
+    lightness = skimage.color.rgb2lab(shown)[..., :1] / 50 - 1
+    np.testing.assert_allclose(lightness[inside(shown)], x[inside(shown)], atol=1e-3)
+    neutral = jnp.zeros_like(logits).at[..., 0].set(1)
+    np.testing.assert_allclose(palette(basis).join(x, neutral), grey(x), atol=1e-4)
+
+
+@pytest.mark.filterwarnings('ignore:.*negative Z values')  # outside the gamut
+@pytest.mark.parametrize('temperature', [0.38, 1.0])
+@each_basis
+def test_annealed_mean_is_softmax_over_the_centres(basis, temperature, image, logits):
+    x, _ = palette(basis).split(jnp.asarray(image // 4 + 96))
+    color = softmax(np.float64(logits) / temperature, axis=-1) @ np.array(CENTERS[basis])
+    if basis == 'rgb':
+        expected = color / 255
+    else:
+        back = {'lab': skimage.color.lab2rgb, 'luv': skimage.color.luv2rgb}[basis]
+        expected = back(np.concatenate([50 * (np.float64(x) + 1), color], axis=-1))
+    shown = np.asarray(palette(basis, temperature=temperature).join(x, logits))
+    np.testing.assert_allclose(shown[inside(expected)], expected[inside(expected)], atol=1e-4)
+
+
+@each_basis
+def test_annealed_mean_goes_to_the_likeliest_as_it_cools(basis, logits):
+    x = jnp.zeros((2, 32, 32, 1))
+    first, second = np.sort(logits, axis=-1)[..., :-3:-1].transpose(3, 0, 1, 2)
+    clear = first - second > 0.05
+    likeliest = np.asarray(palette(basis).join(x, logits))
+    cold = np.asarray(palette(basis, temperature=1e-3).join(x, logits))
+    np.testing.assert_allclose(cold[clear], likeliest[clear], atol=1e-6)
+    warm = np.asarray(palette(basis, temperature=1.0).join(x, logits))
+    assert np.abs(warm - likeliest).mean() > 0.02
+
+
+@each_basis
+@pytest.mark.parametrize('temperature', [1e-6, 0.38, 10.0])
+def test_gradients_of_the_annealed_mean_are_finite(basis, temperature, logits):
+    space = palette(basis, temperature=temperature)
+    for lightness in (-1.0, 0.0, 1.0):
+        x = jnp.full((2, 32, 32, 1), lightness)
+        gradient = jax.jit(jax.grad(lambda y, x=x: space.join(x, y).sum()))
+        for y in (logits, jnp.zeros_like(logits), 1e4 * logits):
+            assert np.isfinite(gradient(y)).all()
+
+
+@each_basis
+@pytest.mark.parametrize('temperature', [0.0, 0.38])
+def test_join_widens_bfloat16(basis, temperature, logits):
+    space = palette(basis, temperature=temperature)
+    x, y = jnp.full((2, 32, 32, 1), 0.3, jnp.bfloat16), logits.astype(jnp.bfloat16)
+    shown = space.join(x, y)
+    assert shown.dtype == jnp.float32
+    assert ((shown >= 0) & (shown <= 1)).all()
+    np.testing.assert_array_equal(shown, space.join(x.astype(jnp.float32), y.astype(jnp.float32)))
+
+
+def test_class_weights_by_hand():
+    assert palette().class_weights() is None
+    weights = np.asarray(palette(rebalance=0.5).class_weights())
+    # 1 / (p/2 + 1/10) of p = 0.5, 0.25, 0.15, 0.1, 0
+    raw = np.array([1 / 0.35, 1 / 0.225, 1 / 0.175, 1 / 0.15, 1 / 0.1])
+    np.testing.assert_allclose(weights / weights[0], raw / raw[0], rtol=1e-6)
+    np.testing.assert_allclose(weights @ np.array(FREQUENCIES), 1, rtol=1e-6)
+    nearly_even = np.asarray(palette(rebalance=1e-6).class_weights())
+    np.testing.assert_allclose(nearly_even, 1, rtol=1e-5)
+
+
+def test_a_config_file_brings_it_back():
+    space = palette('lab', temperature=0.38, rebalance=0.5)
+    fields = {field: getattr(space, field) for field in default_fields('palette')}
+    again = build_space(json.loads(json.dumps({'name': 'palette', **fields})))
+    assert again == space
+    assert hash(again) == hash(space)
+    assert again.channels == 5
+    assert build_space({'name': 'palette', 'size': 2, 'centers': [[0, 0, 0], [255, 255, 255]]}).channels == 2
+
+
+@pytest.mark.parametrize('use', [lambda s: s.split(jnp.zeros((1, 2, 2, 3), jnp.uint8)), lambda s: s.class_weights()])
+def test_colours_that_are_not_learned_can_not_be_used(use):
+    with pytest.raises(UserError, match=r'space.centers is None: the colours .* have not been learned'):
+        use(Palette(rebalance=0.5))
+
+
+@pytest.mark.parametrize(
+    ('fields', 'message'),
+    [
+        ({'size': 1}, 'space.size is 1: a palette needs 2 colours or more'),
+        ({'size': 2.5}, 'space.size is 2.5: it must be a whole number'),
+        ({'size': True}, 'space.size is True: it must be a whole number'),
+        ({'basis': 'hsv'}, "space.basis is 'hsv': no such basis. Known: rgb, lab, luv"),
+        ({'temperature': -0.1}, 'space.temperature is -0.1'),
+        ({'temperature': float('nan')}, 'space.temperature is nan'),
+        ({'temperature': 'hot'}, "space.temperature is 'hot': it must be a number"),
+        ({'rebalance': 1}, r'space.rebalance is 1.0: it must be in \[0, 1\)'),
+        ({'size': 3, 'centers': [[0, 0, 0]] * 2}, r'space.centers must be 3 \(space.size\) rows of 3 finite numbers'),
+        ({'size': 2, 'centers': [[0, 0], [1, 1]]}, 'rows of 3 finite numbers'),
+        ({'size': 2, 'basis': 'lab', 'centers': [[0, 0, 0], [1, 1, 1]]}, 'rows of 2 finite numbers'),
+        ({'size': 2, 'centers': [[0, 0, 0], [1, 1, float('inf')]]}, 'rows of 3 finite numbers'),
+        ({'size': 2, 'centers': [[0, 0, 0], [1, 1, 'x']]}, 'space.centers must hold nothing but numbers'),
+        ({'size': 2, 'centers': 'learn'}, 'space.centers must hold nothing but numbers'),
+        ({'size': 2, 'centers': 7}, 'space.centers must hold nothing but numbers'),
+        ({'size': 2, 'centers': [[0] * 3, [1] * 3], 'rebalance': 0.5}, 'space.frequencies must be 2'),
+        ({'size': 2, 'centers': [[0] * 3, [1] * 3], 'frequencies': [0.5, 0.6]}, 'shares that add up to 1'),
+        ({'size': 2, 'centers': [[0] * 3, [1] * 3], 'frequencies': [1.5, -0.5]}, 'shares that add up to 1'),
+        ({'size': 2, 'centers': [[0] * 3, [1] * 3], 'frequencies': [1.0]}, 'space.frequencies must be 2'),
+        ({'colours': 24}, 'space.colours: the palette space has no such field. Known: name, size, basis'),
+    ],
+)
+def test_user_mistakes_are_named(fields, message):
+    with pytest.raises(UserError, match=message):
+        build_space({'name': 'palette', **fields})
