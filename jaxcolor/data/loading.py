@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,43 +19,57 @@ _MEMORY_BYTES = 2**30
 
 
 class Decoder:
-    """Pictures of a source as `size` x `size` pixels.
+    """Pictures of a source: the shorter side scaled to `side` pixels, and `size` x `size` cut out of that.
 
-    Square ones are the same however they are cropped, so they are remembered (except in worker processes).
+    Square ones are small when scaled, so these are remembered uncut (except in worker processes).
     """
 
-    def __init__(self, source: Source, size: int):
-        self.source, self.size = source, size
-        self._remembered: UInt8[np.ndarray, 'n size size 3'] | None = None
-        if len(source) * size * size * 3 <= _MEMORY_BYTES:
+    def __init__(self, source: Source, size: int, side: int | None = None):
+        self.source, self.size, self.side = source, size, side or size
+        self._remembered: UInt8[np.ndarray, 'n side side 3'] | None = None
+        if len(source) * self.side**2 * 3 <= _MEMORY_BYTES:
             # Memory is taken page by page, as the pictures come.
-            self._remembered = np.zeros((len(source), size, size, 3), np.uint8)
+            self._remembered = np.zeros((len(source), self.side, self.side, 3), np.uint8)
             self._known = np.zeros(len(source), bool)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {'source': self.source, 'size': self.size, '_remembered': None}
+        return {'source': self.source, 'size': self.size, 'side': self.side, '_remembered': None}
 
     def __call__(self, index: int, u: float, v: float) -> UInt8[np.ndarray, 'size size 3']:
-        """Picture `index`, cropped at (u, v) of [0, 1) where it is not square; see `pictures.fit`.
+        """Picture `index`, cut at (u, v) of [0, 1); see `pictures.fit`.
 
         Raises:
           UnreadableError: it cannot be decoded.
         """
         if self._remembered is not None and self._known[index]:
-            return self._remembered[index]
+            return pictures.crop(self._remembered[index], self.size, u, v)
         # Twice the size: what is lost by a coarse JPEG decoding is then above what survives the scaling.
-        image = self.source.decode(self.source[index], at_least=2 * self.size)
-        pixels = pictures.fit(image, self.size, u, v)
-        if self._remembered is not None and image.width == image.height:
-            self._remembered[index] = pixels
+        image = self.source.decode(self.source[index], at_least=2 * self.side)
+        if image.width != image.height:
+            return pictures.fit(image, self.size, u, v, side=self.side)
+        whole = pictures.fit(image, self.side)
+        if self._remembered is not None:
+            self._remembered[index] = whole
             self._known[index] = True  # after the pixels: another thread may be looking
-        return pixels
+        return pictures.crop(whole, self.size, u, v)
 
 
-@functools.lru_cache(maxsize=2)
-def open_decoder(source: str, split: str, size: int) -> Decoder:
-    """The decoder of a split; what it remembers lasts from one evaluation to the next."""
-    return Decoder(open_source(source, split), size)
+def open_decoder(
+    source: str, split: str, size: int, labels: Sequence[str] | None = None, side: int | None = None
+) -> Decoder:
+    """The decoder of a split, of the pictures of some classes; what it remembers lasts from one evaluation to the next.
+
+    Args:
+      source: see `open_source`, and so are `split` and `labels`.
+      size: of the pictures, in pixels; see `Decoder`.
+      side: what the shorter side is scaled to before that is cut out; `size` if left out.
+    """
+    return _open_decoder(source, split, size, tuple(labels or ()), side or size)
+
+
+@functools.lru_cache(maxsize=2)  # training's and evaluation's
+def _open_decoder(source: str, split: str, size: int, labels: tuple[str, ...], side: int) -> Decoder:
+    return Decoder(open_source(source, split, labels), size, side)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -53,21 +53,19 @@ def train_batches(
     An unreadable picture's place is taken by the next readable one: every row's mask is True.
 
     Args:
-      data: `source`, `train_split`, `image_size`, `batch_size` (of all processes together), `crop` ('random'
-        or 'center'), `min_colorfulness` (0 keeps all pictures), `workers` (processes; 0 means threads).
+      data: `source`, `train_split`, `labels` (None for all), `image_size`, `resize` (the shorter side before
+        the crop; None for `image_size`), `batch_size` (of all processes together), `crop` ('random' or
+        'center'), `min_colorfulness` (0 keeps all pictures), `workers` (processes; 0 means threads).
       seed: of the order and the crops, in [0, 2^32).
       start_step: the first batch.
       process_index: this process.
       process_count: how many processes read.
 
     Raises:
-      UserError: see `open_source`; a batch that the processes cannot share; no picture colourful enough.
+      UserError: see `training_pictures`; a batch that the processes cannot share.
     """
     _check_shares(data.batch_size, process_count)
-    if data.crop not in ('random', 'center'):
-        raise UserError(f'data.crop={data.crop!r} is neither random nor center')
-    keep = _training_pictures(data.source, data.train_split, data.image_size, data.min_colorfulness)
-    decoder = open_decoder(data.source, data.train_split, data.image_size)
+    keep, decoder = training_pictures(data), _training_decoder(data)
     load = LoadTrain(decoder, keep, data.crop == 'random', process_index, process_count)
     # Only integers are shuffled and batched; a whole batch is then loaded by one function, for Grain's
     # overhead per element is of the order of decoding a 32-pixel picture.
@@ -83,7 +81,7 @@ def test_batches(data: ConfigDict, *, process_index: int = 0, process_count: int
     batches, of the same shapes.
 
     Args:
-      data: `source`, `test_split`, `image_size`, `batch_size` (of all processes together).
+      data: `source`, `test_split`, `labels`, `image_size`, `batch_size` (of all processes together).
       process_index: this process, which gets rows `process_index::process_count` of each batch.
       process_count: how many processes read.
 
@@ -91,7 +89,7 @@ def test_batches(data: ConfigDict, *, process_index: int = 0, process_count: int
       UserError: see `open_source`; a batch that the processes cannot share.
     """
     _check_shares(data.batch_size, process_count)
-    decoder = open_decoder(data.source, data.test_split, data.image_size)
+    decoder = open_decoder(data.source, data.test_split, data.image_size, data.labels)
     load = LoadTest(decoder, data.batch_size, process_index, process_count)
     batches = grain.MapDataset.range(math.ceil(len(decoder.source) / data.batch_size)).map(load)
     return Batches(decoder.source, iter(_prefetched(batches, workers=0)))
@@ -99,8 +97,37 @@ def test_batches(data: ConfigDict, *, process_index: int = 0, process_count: int
 
 def steps_per_epoch(data: ConfigDict) -> int:
     """The fewest training batches that show every picture once: pictures / batch_size, rounded up."""
-    keep = _training_pictures(data.source, data.train_split, data.image_size, data.min_colorfulness)
-    return math.ceil(len(keep) / data.batch_size)
+    return math.ceil(len(training_pictures(data)) / data.batch_size)
+
+
+def training_pictures(data: ConfigDict) -> Int[np.ndarray, ' kept']:
+    """Places of the pictures to train on, in `open_source(data.source, data.train_split, data.labels)`.
+
+    That is all of them if `data.min_colorfulness` is 0, else those at least this colourful; how many are not is
+    logged, once per process.
+
+    Raises:
+      UserError: see `open_source`; no picture is colourful enough; a crop that is unknown or larger than what it
+        is taken from.
+    """
+    if data.crop not in ('random', 'center'):
+        raise UserError(f'data.crop={data.crop!r} is neither random nor center')
+    if data.resize is not None and data.resize < data.image_size:
+        raise UserError(
+            f'data.resize={data.resize} is smaller than data.image_size={data.image_size}, which is cut out of it; '
+            'use more, or None for no jitter'
+        )
+    if data.min_colorfulness <= 0:
+        return np.arange(len(open_source(data.source, data.train_split, data.labels)))
+    return _colorful(data.min_colorfulness, *_training_decoder_arguments(data))
+
+
+def _training_decoder(data: ConfigDict) -> Decoder:
+    return open_decoder(*_training_decoder_arguments(data))
+
+
+def _training_decoder_arguments(data: ConfigDict) -> tuple[str, str, int, tuple[str, ...], int | None]:
+    return data.source, data.train_split, data.image_size, tuple(data.labels or ()), data.resize
 
 
 def _prefetched(batches: grain.MapDataset, workers: int) -> grain.IterDataset:
@@ -120,11 +147,11 @@ def _check_shares(batch_size: int, process_count: int) -> None:
 
 
 @functools.lru_cache(maxsize=8)
-def _training_pictures(source: str, split: str, size: int, least: float) -> Int[np.ndarray, ' kept']:
-    """Indices of the pictures at least this colourful (all if it is 0); logs how many are not."""
-    if least <= 0:
-        return np.arange(len(open_source(source, split)))
-    decoder = open_decoder(source, split, size)
+def _colorful(
+    least: float, source: str, split: str, size: int, labels: tuple[str, ...], side: int | None
+) -> Int[np.ndarray, ' kept']:
+    """Places of the pictures at least this colourful; logs how many are not."""
+    decoder = open_decoder(source, split, size, labels, side)
     count = len(decoder.source)
     values: Float[np.ndarray, ' n'] = np.empty(count)
     with ThreadPoolExecutor(_THREADS) as pool:

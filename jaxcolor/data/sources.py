@@ -1,6 +1,7 @@
 """Where pictures come from: random access to encoded records."""
 
 import functools
+from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from PIL import Image
@@ -28,21 +29,28 @@ class Source(Protocol):
         """What to call the picture in a message."""
 
 
-@functools.lru_cache(maxsize=8)
-def open_source(source: str, split: str) -> Source:
+def open_source(source: str, split: str, labels: Sequence[str] | None = None) -> Source:
     """Opens a source, once per process: what has been added to it since is not seen.
 
     Args:
       source: `tfds:NAME` (a TFDS data set with a feature `image`, under $TFDS_DATA_DIR), `folder:PATH` (the
         pictures below it) or `bundled` (tiles of the photographs inside scikit-image).
       split: `train`, `test[:1000]`, `train[:80%]`, … as the source has them.
+      labels: only the pictures of these classes, by TFDS' names for them; None for all.
 
     Raises:
-      UserError: no such source or split; nothing there that can be read.
+      UserError: no such source, split or class; nothing there that can be read.
     """
+    return _open(source, split, tuple(labels or ()))
+
+
+@functools.lru_cache(maxsize=8)
+def _open(source: str, split: str, labels: tuple[str, ...]) -> Source:
     kind, _, rest = source.partition(':')
     if kind == 'tfds' and rest:
-        return open_tfds(rest, split)
+        return open_tfds(rest, split, labels)
+    if labels and (kind == 'folder' or source == 'bundled'):
+        raise UserError(f'data.labels={labels}: {source} has no labels; only a TFDS source has (data.source=tfds:NAME)')
     if kind == 'folder' and rest:
         return open_folder(rest, split)
     if source == 'bundled':

@@ -2,11 +2,12 @@
 
 import contextlib
 import dataclasses
+import difflib
 import logging
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from PIL import Image
 from jaxcolor.data import pictures, splits
 from jaxcolor.errors import UserError
 
+_AT_ONCE = 4096  # records that are in memory while their labels are read
+
 
 @dataclasses.dataclass(frozen=True)
 class TfdsRecords:
@@ -22,13 +25,14 @@ class TfdsRecords:
 
     title: str
     records: Any  # random access to bytes
+    places: Sequence[int]  # of the pictures among the records
     features: Any  # parses `image` alone: twice as fast as all of them
 
     def __len__(self) -> int:
-        return len(self.records)
+        return len(self.places)
 
     def __getitem__(self, index: int) -> bytes:
-        return self.records[index]
+        return self.records[self.places[index]]
 
     def decode(self, record: bytes, at_least: int) -> Image.Image:
         """See `pictures.load`."""
@@ -38,11 +42,11 @@ class TfdsRecords:
         return pictures.load(self.features.deserialize_example_np(record, decoders=skip)['image'], at_least)
 
     def name(self, index: int) -> str:
-        """Data set, split and number."""
-        return f'{self.title} picture {index}'
+        """Data set, split and number in it."""
+        return f'{self.title} picture {self.places[index]}'
 
 
-def open_tfds(name: str, split: str) -> TfdsRecords:
+def open_tfds(name: str, split: str, labels: Sequence[str] = ()) -> TfdsRecords:
     """Opens a split of a TFDS data set, which is prepared first if it has not been.
 
     Reading a prepared data set imports no TensorFlow; preparing one may, and downloads it.
@@ -50,9 +54,11 @@ def open_tfds(name: str, split: str) -> TfdsRecords:
     Args:
       name: in TFDS' own syntax: `cifar10`, `coco/2017`, `imagenet2012:5.1.0`.
       split: in TFDS' own syntax: `train`, `train[:80%]`, `train+test`.
+      labels: only the pictures of these classes, by the names of the feature `label`; none for all of them.
 
     Raises:
-      UserError: no such data set; neither prepared nor to be prepared here; no feature `image`; no such split.
+      UserError: no such data set; neither prepared nor to be prepared here; no feature `image`; no such split;
+        no such class, or none of its pictures in the split.
     """
     import tensorflow_datasets as tfds
 
@@ -86,8 +92,35 @@ def open_tfds(name: str, split: str) -> TfdsRecords:
             f'{source} is prepared in {builder.data_dir}, but not as ArrayRecord, which random access needs; '
             f'run: tfds build {name} --data_dir={folder} --file_format=array_record --overwrite'
         ) from error
-    only_image = tfds.features.FeaturesDict({'image': image})
-    return TfdsRecords(f'{source} {split}', data.data_source, only_image)
+    records = data.data_source
+    places: Sequence[int] = range(len(records))
+    if labels:
+        places = _places_of(labels, records, builder.info.features, source, split)
+    return TfdsRecords(f'{source} {split}', records, places, tfds.features.FeaturesDict({'image': image}))
+
+
+def _places_of(labels: Sequence[str], records: Any, features: Any, source: str, split: str) -> list[int]:
+    """Where the pictures of some classes are; 50,000 labels of CIFAR-10 take a second, for no picture is decoded."""
+    import tensorflow_datasets as tfds
+
+    label = {**features}.get('label')
+    if not isinstance(label, tfds.features.ClassLabel):
+        raise UserError(f'{source} has no feature `label` of classes: data.labels={tuple(labels)} can not be chosen')
+    for name in labels:
+        if name not in label.names:
+            close = difflib.get_close_matches(name, label.names, n=len(label.names), cutoff=0.0)
+            raise UserError(f'data.labels: {source} has no class {name!r}; it has {", ".join(close)}')
+    wanted = {label.str2int(name) for name in labels}
+    only_label = tfds.features.FeaturesDict({'label': label})
+    places = []
+    for start in range(0, len(records), _AT_ONCE):
+        part = range(start, min(start + _AT_ONCE, len(records)))
+        for place, record in zip(part, records.__getitems__(part), strict=True):
+            if int(only_label.deserialize_example_np(record)['label']) in wanted:
+                places.append(place)
+    if not places:
+        raise UserError(f'data.labels: none of the {len(records)} pictures of {source} {split} is {", ".join(labels)}')
+    return places
 
 
 def _prepare(builder: Any, source: str, folder: str) -> None:

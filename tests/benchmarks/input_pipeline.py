@@ -43,7 +43,9 @@ def main() -> None:
             {
                 'source': source,
                 'train_split': 'train',
+                'labels': None,
                 'image_size': size,
+                'resize': None,
                 'batch_size': 64,
                 'crop': 'random',
                 'min_colorfulness': 0.0,

@@ -67,6 +67,17 @@ def test_fractions_divide_the_pictures_and_spread_the_classes(tmp_path):
         open_folder(str(tmp_path), 'train[8')
 
 
+@pytest.mark.parametrize('count', [100, 7, 23])
+def test_three_fractions_are_disjoint_and_complete(tmp_path, count):
+    """Sixty, twenty and twenty per cent (seed 002 section 2.1), also where these are not whole numbers."""
+    for number in range(count):
+        save(tmp_path / 'abc'[number % 3] / f'{number}.png')
+    splits = ('train[:60%]', 'train[60%:80%]', 'train[80%:]')
+    parts = [open_folder(str(tmp_path), split).names for split in splits]
+    assert sorted(sum(parts, ())) == list(open_folder(str(tmp_path), 'train').names)
+    assert all(abs(len(part) - share * count) < 1 for part, share in zip(parts, (0.6, 0.2, 0.2), strict=True))
+
+
 def test_what_is_wrong_is_said(tmp_path):
     with pytest.raises(UserError, match='there is no such folder'):
         open_folder(str(tmp_path / 'nowhere'), 'train')

@@ -104,18 +104,19 @@ def test_decompression_bomb():
         pictures.load(header + bytes(100), 8)
 
 
-@pytest.mark.parametrize('shape', [(96, 160), (160, 96), (32, 32), (64, 64), (16, 20)])
-@pytest.mark.parametrize(('u', 'v'), [(0.0, 0.0), (0.5, 0.5), (0.999, 0.999)])
-def test_fit_equals_scaling_and_then_cropping(shape, u, v):
-    # A smooth picture: the two differ by the fraction of a pixel by which the window is rounded.
-    y, x = np.mgrid[: shape[0], : shape[1]] / 300
-    smooth = np.stack([np.sin(3 * x), np.cos(2 * y), np.sin(x + y)], -1)
-    image = Image.fromarray((127 + 120 * smooth).astype(np.uint8))
-    scale = 32 / min(shape)
-    whole = np.asarray(image.resize((round(shape[1] * scale), round(shape[0] * scale)), Image.Resampling.BICUBIC))
-    top, left = (int(place * (n - 32 + 1)) for place, n in zip((v, u), whole.shape, strict=False))
-    expected = whole[top : top + 32, left : left + 32].astype(int)
-    assert np.abs(pictures.fit(image, 32, u, v) - expected).max() <= 4
+@pytest.mark.parametrize('side', [32, 36, 50])
+@pytest.mark.parametrize('shape', [(96, 160), (160, 96), (32, 32), (64, 64), (16, 20), (36, 37)])
+@pytest.mark.parametrize(('u', 'v'), [(0.0, 0.0), (0.5, 0.5), (0.31, 0.77), (0.999, 0.999)])
+def test_fit_equals_scaling_and_then_cropping(shape, u, v, side):
+    """By Pillow's own hand, on noise, where a window off by the fraction of a pixel would show."""
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    scale = side / min(shape)
+    size = (round(shape[1] * scale), round(shape[0] * scale))
+    left, top = (int(place * (length - 32 + 1)) for place, length in zip((u, v), size, strict=True))
+    whole = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC)
+    expected = np.asarray(whole.crop((left, top, left + 32, top + 32))).astype(int)
+    assert np.abs(pictures.fit(Image.fromarray(noise), 32, u, v, side=side) - expected).max() <= 2  # rounded twice
+    np.testing.assert_array_equal(pictures.crop(np.asarray(whole), 32, u, v), expected)
 
 
 def test_fit_leaves_the_right_size_alone_and_takes_any_shape():

@@ -18,7 +18,9 @@ def data_config(folder, **changes):
         'source': f'folder:{folder}',
         'train_split': 'train',
         'test_split': 'train',
+        'labels': None,
         'image_size': SIZE,
+        'resize': None,
         'batch_size': 8,
         'crop': 'random',
         'min_colorfulness': 0.0,
@@ -188,17 +190,71 @@ def test_all_processes_get_as_many_test_batches(folder):
     assert found[0] == [0, 4, 8, 12, 16]
 
 
+def test_jitter_equals_pillows_scaling_and_cropping(folder):
+    """Every crop of a training batch is a window of the scaled picture; the windows differ in both axes."""
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (33, 33, 3), np.uint8)).save(folder / 'square.png')
+    (wide,) = [path for path in folder.iterdir() if path.name == '21.png']  # 45 x 40
+    for path in folder.iterdir():
+        if path.name not in ('square.png', '21.png'):
+            path.unlink()
+    config = data_config(folder, resize=SIZE + 3)
+    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(config, seed=0), 11)])
+    is_wide = images[:, 0, 0, 0] == 210
+    with Image.open(folder / 'square.png') as opened:
+        whole = np.asarray(opened.resize((SIZE + 3, SIZE + 3), Image.Resampling.BICUBIC))
+    windows = {
+        whole[top : top + SIZE, left : left + SIZE].tobytes(): (top, left) for top in range(4) for left in range(4)
+    }
+    assert len(windows) == 16
+    seen = collections.Counter(windows[image.tobytes()] for image in images[~is_wide])  # KeyError: not a window
+    assert seen.total() == 44
+    assert {top for top, _ in seen} == {left for _, left in seen} == set(range(4))
+    with Image.open(wide) as opened:
+        scaled = np.asarray(opened.resize((round(45 * 19 / 40), 19), Image.Resampling.BICUBIC)).astype(int)
+    for image in images[is_wide]:
+        assert (
+            min(
+                np.abs(scaled[top : top + SIZE, left : left + SIZE] - image).max()
+                for top in range(4)
+                for left in range(scaled.shape[1] - SIZE + 1)
+            )
+            <= 2
+        )  # rounded twice
+    assert len({image.tobytes() for image in images[is_wide]}) > 8
+
+
+def test_jitter_follows_seed_and_step_and_leaves_test_pictures_alone(folder):
+    for path in sorted(folder.iterdir())[::2]:  # some of each kind: remembered and not
+        with Image.open(path) as opened:
+            opened.crop((0, 0, 24, 24)).save(path)
+    plain, config = data_config(folder), data_config(folder, resize=20)
+    whole = take(pipeline.train_batches(config, seed=7), 8)
+    assert_equal(take(pipeline.train_batches(config, seed=7, start_step=5), 3), whole[5:])
+    config.workers = 2
+    assert_equal(take(pipeline.train_batches(config, seed=7), 8), whole)
+    assert_equal(list(pipeline.test_batches(config)), list(pipeline.test_batches(plain)))
+
+
+def test_jitter_in_the_centre(folder):
+    config = data_config(folder, resize=20, crop='center')
+    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(config, seed=0), 11)])
+    assert len({image.tobytes() for image in images}) == COUNT
+
+
 def test_what_is_wrong_is_said(folder):
     with pytest.raises(UserError, match=r'data.batch_size=8 is not a multiple of the 3 processes'):
         pipeline.train_batches(data_config(folder), seed=0, process_count=3)
     with pytest.raises(UserError, match=r"data.crop='middle' is neither random nor center"):
         pipeline.train_batches(data_config(folder, crop='middle'), seed=0)
+    with pytest.raises(UserError, match=r'data.resize=15 is smaller than data.image_size=16, .* use more, or None'):
+        pipeline.steps_per_epoch(data_config(folder, resize=15))
 
 
-def test_square_pictures_are_decoded_once(tmp_path):
+@pytest.mark.parametrize('resize', [None, SIZE + 2])
+def test_square_pictures_are_decoded_once(tmp_path, resize):
     for index in range(4):
         Image.new('RGB', (SIZE, SIZE), (10 * index, 50, 60)).save(tmp_path / f'{index}.png')
-    batches = pipeline.train_batches(data_config(tmp_path, batch_size=4), seed=0)
+    batches = pipeline.train_batches(data_config(tmp_path, batch_size=4, resize=resize), seed=0)
     first = next(batches)['image']
     for path in tmp_path.iterdir():
         path.unlink()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
+from jaxcolor.data import pipeline
 from jaxcolor.data.sources import open_source
 from jaxcolor.data.tfds import open_tfds
 from jaxcolor.errors import UserError
@@ -40,7 +42,7 @@ def test_reading_imports_no_tensorflow():
     program = (
         "import sys, os; os.environ['TFDS_DATA_DIR'] = sys.argv[1]\n"
         'from jaxcolor.data.tfds import open_tfds\n'
-        "s = open_tfds('cifar10', 'train'); s.decode(s[0], 32)\n"
+        "s = open_tfds('cifar10', 'train[:100]', ['horse']); s.decode(s[0], 32)\n"
         "assert 'tensorflow' not in sys.modules"
     )
     done = subprocess.run([sys.executable, '-c', program, str(DATA)], capture_output=True, text=True)
@@ -67,6 +69,71 @@ def test_tfds_own_syntax_of_splits(cifar, split, count):
 def test_what_is_wrong_is_said(cifar, name, split, message):
     with pytest.raises(UserError, match=message):
         open_tfds(name, split)
+
+
+@prepared
+def test_labels_choose_classes(cifar):
+    import tensorflow_datasets as tfds
+
+    reference = tfds.data_source('cifar10', split='test', data_dir=DATA)
+    horses = open_source('tfds:cifar10', 'test[:500]', ['horse', 'ship'])
+    expected = [i for i in range(500) if reference[i]['label'] in (7, 8)]
+    assert list(horses.places) == expected
+    again = pickle.loads(pickle.dumps(horses))
+    for place in (0, len(expected) - 1):
+        picture = np.asarray(again.decode(again[place], 32))
+        np.testing.assert_array_equal(picture, reference[expected[place]]['image'])
+        assert horses.name(place) == f'tfds:cifar10 test[:500] picture {expected[place]}'
+    assert len(open_source('tfds:cifar10', 'train', ('horse',))) == 5000
+    assert open_source('tfds:cifar10', 'train', ('horse',)) is open_source('tfds:cifar10', 'train', ['horse'])
+
+
+@prepared
+def test_labels_choose_the_pictures_of_batches(cifar):
+    import tensorflow_datasets as tfds
+
+    data = {'source': 'tfds:cifar10', 'train_split': 'train[:300]', 'test_split': 'test[:200]', 'labels': ['horse']}
+    sizes = {'image_size': 32, 'resize': None, 'batch_size': 8, 'crop': 'random', 'min_colorfulness': 0.0, 'workers': 0}
+    config = ConfigDict(data | sizes)
+
+    def horses(split):
+        reference = tfds.data_source('cifar10', split=split, data_dir=DATA)
+        return sorted(example['image'].tobytes() for example in reference if example['label'] == 7)
+
+    train, test = horses('train[:300]'), horses('test[:200]')
+    assert len(pipeline.training_pictures(config)) == len(train)
+    assert pipeline.steps_per_epoch(config) == -(-len(train) // 8)
+    drawn = [next(batches)['image'] for batches in [pipeline.train_batches(config, seed=0)] for _ in range(8)]
+    assert {image.tobytes() for batch in drawn for image in batch} == set(train)
+    seen = [image.tobytes() for batch in pipeline.test_batches(config) for image in batch['image'][batch['mask']]]
+    assert sorted(seen) == test
+    config.min_colorfulness = 20.0
+    assert 0 < len(pipeline.training_pictures(config)) < len(train)
+
+
+@prepared
+@pytest.mark.parametrize(
+    ('labels', 'message'),
+    [
+        (['hrose'], r"tfds:cifar10 has no class 'hrose'; it has horse, "),
+        (['horse', 'cow'], r"has no class 'cow'; it has .*airplane"),
+    ],
+)
+def test_unknown_labels(cifar, labels, message):
+    with pytest.raises(UserError, match=message):
+        open_source('tfds:cifar10', 'test', labels)
+
+
+@prepared
+def test_a_split_without_the_class(cifar):
+    with pytest.raises(UserError, match=r'none of the 3 pictures of tfds:cifar10 test\[:3\] is truck'):
+        open_source('tfds:cifar10', 'test[:3]', ['truck'])
+
+
+@pytest.mark.parametrize('source', ['bundled', 'folder:anywhere'])
+def test_labels_of_a_source_without_any(source):
+    with pytest.raises(UserError, match=f"data.labels=\\('horse',\\): {source} has no labels"):
+        open_source(source, 'train', ('horse',))
 
 
 @prepared
