@@ -1,6 +1,7 @@
 """The experiment's config: its fields with their defaults, how it is checked, written and compared."""
 
 import json
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -8,12 +9,13 @@ from typing import Any
 import ml_collections
 
 from jaxcolor import models
+from jaxcolor.color import spaces
 from jaxcolor.errors import UserError
 
-_METRICS = ('mae', 'psnr', 'ssim', 'delta_e', 'colorfulness')
-
-# Fields that decide which arrays a checkpoint holds. A work directory belongs to one setting of these.
+# Fields that decide which arrays a checkpoint holds and what they mean. A work directory belongs to one setting of
+# these; the rest of a palette may change, for how it is decoded and weighed is no part of the model.
 _MODEL_FIELDS = ('space', 'generator', 'discriminator', 'generator_optimizer.name', 'discriminator_optimizer.name')
+_FREE_FIELDS = ('space.temperature', 'space.rebalance', 'space.frequencies')
 
 
 def default() -> ml_collections.ConfigDict:
@@ -30,25 +32,33 @@ def default() -> ml_collections.ConfigDict:
                 'source': 'bundled',  # tfds:NAME, folder:PATH or bundled
                 'train_split': 'train',
                 'test_split': 'test',
+                'labels': ml_collections.config_dict.placeholder(tuple),  # only these classes of a TFDS source
                 'image_size': 256,
+                # In training, scale the shorter side to this and crop `image_size` out of it (pix2pix' jitter).
+                'resize': ml_collections.config_dict.placeholder(int),
                 'batch_size': 16,  # over all devices of all hosts
                 'crop': 'random',  # in training, after resizing the shorter side: random or center
                 'flip': True,  # mirror half of the training pictures
                 'min_colorfulness': 0.0,  # drop training pictures below this (Hasler-Suesstrunk, 0-255)
                 'workers': 0,  # processes that decode; 0 decodes on threads of this one
             },
-            'space': {'name': 'lab'},
-            'generator': _network('generator', 'unet'),
-            'discriminator': _network('discriminator', 'patchgan'),  # None trains the generator alone
+            'space': _named('space', 'lab'),
+            'generator': _named('generator', 'unet'),
+            'discriminator': _named('discriminator', 'patchgan'),  # None trains the generator alone
             'loss': {
                 'adversarial': 'vanilla',  # vanilla, lsgan or hinge
                 'adversarial_weight': 1.0,
-                'reconstruction': 'l1',  # l1 or l2
+                'reconstruction': 'l1',  # l1 or l2, or cross_entropy for a palette
                 'reconstruction_weight': 100.0,
                 'label_smoothing': 0.0,  # the discriminator's targets are 1 - s/2 and s/2
             },
             'generator_optimizer': optimizer,
             'discriminator_optimizer': dict(optimizer),
+            'pretrained': {
+                'weights': '',  # of a ResNet backbone, for a new run: a file, hf:OWNER/NAME or nothing
+                'sha256': '',  # which the file must have, where given
+            },
+            'sampling': 'none',  # dropout keeps it on in evaluation as well: the noise z of pix2pix
             'warmup_epochs': 0.0,  # reconstruction alone, before the discriminator joins
             'num_epochs': 45.0,
             'num_steps': ml_collections.config_dict.placeholder(int),
@@ -59,7 +69,7 @@ def default() -> ml_collections.ConfigDict:
             'checkpoint_every': ml_collections.config_dict.placeholder(int),
             'keep': 2,  # newest checkpoints kept, beside the best
             'early_stopping': {
-                'metric': 'delta_e',  # also names the best checkpoint
+                'metric': 'delta_e',  # any score of evaluations.jsonl; also names the best checkpoint
                 'patience': ml_collections.config_dict.placeholder(int),  # evaluations without a better score
             },
         }
@@ -67,28 +77,40 @@ def default() -> ml_collections.ConfigDict:
 
 
 def choose(config: ml_collections.ConfigDict, section: str, name: str, **fields: Any) -> None:
-    """Makes `name` the generator or discriminator of `config`.
+    """Makes `name` the space, generator or discriminator of `config`.
 
-    All fields of the network are written out, so that each can be overridden on the command line and
-    `config.json` says everything.
+    All fields of it are written out, so that each can be overridden on the command line and `config.json`
+    says everything.
 
     Args:
       config: changed in place.
-      section: `generator` or `discriminator`.
-      name: one of `models.GENERATORS` or `models.DISCRIMINATORS`.
-      **fields: those that differ from the network's defaults.
+      section: `space`, `generator` or `discriminator`.
+      name: one of `spaces.SPACES`, `models.GENERATORS` or `models.DISCRIMINATORS`.
+      **fields: those that differ from the defaults.
     """
-    config[section] = ml_collections.ConfigDict(_network(section, name, **fields))
+    config[section] = ml_collections.ConfigDict(_named(section, name, **fields))
 
 
-def _network(section: str, name: str, **fields: Any) -> dict[str, Any]:
+def _named(section: str, name: str, **fields: Any) -> dict[str, Any]:
+    known = spaces.default_fields(name) if section == 'space' else models.default_fields(section, name)
     defaults = {}
-    for field, (kind, value) in models.default_fields(section, name).items():
+    for field, (kind, value) in known.items():
         if value is None:  # A flag needs to know which type the field may take: `int | None` takes int.
             kind = next(k for k in typing.get_args(kind) if k is not type(None))
             value = ml_collections.config_dict.placeholder(typing.get_origin(kind) or kind)
         defaults[field] = value
     return {'name': name, **defaults, **fields}
+
+
+def smoke(config: ml_collections.ConfigDict, image_size: int) -> None:
+    """Makes `config` a run of half a minute that shows whether it works: a few steps on eight small pictures.
+
+    The networks keep their form; the config file makes them narrow. Photographs are the bundled ones.
+    """
+    config.data.update(image_size=image_size, batch_size=8, train_split='train[:8]', test_split='test[:24]')
+    if config.data.source.startswith('folder:'):
+        config.data.source = 'bundled'
+    config.update(num_steps=24, eval_every=12, log_every=4, warmup_epochs=min(config.warmup_epochs, 8))
 
 
 def check_variant(variant: str, *known: str) -> None:
@@ -102,8 +124,10 @@ def check_variant(variant: str, *known: str) -> None:
 
 
 def to_json(config: ml_collections.ConfigDict) -> str:
-    """Returns the config as indented JSON, the text of `config.json`."""
-    return json.dumps(config.to_dict(), indent=2) + '\n'
+    """Returns the config as indented JSON, the text of `config.json`; rows of numbers stay on one line."""
+    text = json.dumps(config.to_dict(), indent=2)
+    # Line breaks are json's own: inside strings they are escaped.
+    return re.sub(r'\[\n[^][{}]*\]', lambda row: re.sub(r'\n\s*', '', row[0].replace(',\n', ', \n')), text) + '\n'
 
 
 def from_json(text: str) -> ml_collections.ConfigDict:
@@ -116,7 +140,7 @@ def _leaves(tree: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
         for key, value in tree.items():
             yield from _leaves(value, f'{prefix}.{key}' if prefix else key)
     else:
-        yield prefix, list(tree) if isinstance(tree, tuple) else tree
+        yield prefix, tree
 
 
 def differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:
@@ -124,7 +148,7 @@ def differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) 
 
     Of a section whose `name` differs, that is all: its other fields mean something else.
     """
-    before, after = dict(_leaves(old.to_dict())), dict(_leaves(new.to_dict()))
+    before, after = (dict(_leaves(from_json(to_json(config)).to_dict())) for config in (old, new))
     changed = {
         field: (before.get(field), after.get(field))
         for field in sorted(before.keys() | after.keys())
@@ -139,7 +163,8 @@ def model_differences(old: ml_collections.ConfigDict, new: ml_collections.Config
     changed = {
         field: values
         for field, values in differences(old, new).items()
-        if field.startswith(tuple(f'{f}.' for f in _MODEL_FIELDS)) or field in _MODEL_FIELDS
+        if field in _MODEL_FIELDS
+        or (field.startswith(tuple(f'{f}.' for f in _MODEL_FIELDS)) and field not in _FREE_FIELDS)
     }
     if bool(old.ema_decay) != bool(new.ema_decay):
         changed['ema_decay'] = (old.ema_decay, new.ema_decay)
@@ -166,12 +191,12 @@ def check(config: ml_collections.ConfigDict, device_count: int) -> None:
     for field, least in (('image_size', 1), ('workers', 0)):
         if config.data[field] < least:
             raise UserError(f'data.{field}={config.data[field]} is too small; use {least} or more')
+    if config.early_stopping.patience is not None and config.early_stopping.patience < 1:
+        raise UserError(f'early_stopping.patience={config.early_stopping.patience} is too small; use 1 or more')
     if not 0 <= config.seed < 2**32:
         raise UserError(f'seed={config.seed} is out of range; use 0 to 2^32 - 1')
-    if config.early_stopping.metric not in _METRICS:
-        raise UserError(
-            f'early_stopping.metric={config.early_stopping.metric!r} is unknown; known: {", ".join(_METRICS)}'
-        )
+    if config.sampling not in ('none', 'dropout'):
+        raise UserError(f'sampling={config.sampling!r} is unknown; use none or dropout')
     if config.dtype not in ('float32', 'bfloat16'):
         raise UserError(f'dtype={config.dtype!r} is unknown; use float32 or bfloat16')
     if not 0 <= config.ema_decay < 1:

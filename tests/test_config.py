@@ -1,5 +1,8 @@
 """The config: what is refused before anything compiles, and how two configs differ."""
 
+import runpy
+from pathlib import Path
+
 import jax
 import pytest
 
@@ -19,8 +22,9 @@ from jaxcolor.training.state import build_system, create_state
         ({'ema_decay': 1.0}, r'ema_decay=1.0 is not in \[0, 1\)'),
         ({'data.image_size': -16}, r'data.image_size=-16 is too small'),
         ({'data.workers': -1}, r'data.workers=-1 is too small; use 0 or more'),
+        ({'early_stopping.patience': 0}, r'early_stopping.patience=0 is too small; use 1 or more'),
         ({'seed': -1}, r'seed=-1 is out of range'),
-        ({'early_stopping.metric': 'fid'}, r"early_stopping.metric='fid' is unknown; known: mae"),
+        ({'sampling': 'noise'}, r"sampling='noise' is unknown; use none or dropout"),
         ({'dtype': 'float16'}, r"dtype='float16' is unknown; use float32 or bfloat16"),
     ],
 )
@@ -46,7 +50,7 @@ def test_values_out_of_range(change, message):
         ({'generator.filters': 0}, r'generator\.filters=0 is too small; use 1 or more'),
         ({'generator.depth': 0}, r'generator\.depth=0 is too small'),
         ({'generator.dropout': 1.0}, r'generator\.dropout=1\.0 drops everything'),
-        ({'generator.widths': (8, 0)}, r'generator\.widths=.*every level needs 1'),
+        ({'generator.widths': (8, 0)}, r'generator\.widths=.*is too small; use 1 or more'),
         ({'generator.norm': 'layer'}, r"unknown norm 'layer'; known: batch, instance, none"),
         ({'discriminator.n_layers': 0}, r'discriminator\.n_layers=0 is too small'),
         ({'generator_optimizer.learning_rate': -1.0}, r'generator_optimizer\.learning_rate=-1\.0 teaches nothing'),
@@ -89,3 +93,81 @@ def test_variants():
     configs.check_variant('smoke', 'smoke')
     with pytest.raises(UserError, match="no variant 'smok' of this config; it has smoke"):
         configs.check_variant('smok', 'smoke')
+
+
+PALETTE = {'size': 2, 'centers': ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)), 'frequencies': (0.5, 0.5)}
+
+
+@pytest.mark.parametrize(
+    ('parts', 'change', 'message'),
+    [
+        (
+            {'space': ('palette', PALETTE)},
+            {},
+            r"loss.reconstruction='l1' does not fit space 'palette'; use cross_entropy",
+        ),
+        ({}, {'loss.reconstruction': 'cross_entropy'}, r"'cross_entropy' does not fit space 'lab'; use l1 or l2"),
+        (
+            {'space': ('palette', PALETTE)},
+            {'loss.reconstruction': 'cross_entropy'},
+            r"'palette' names classes, and discriminator 'patchgan' judges colours; set discriminator to None",
+        ),
+        (
+            {'space': ('palette', PALETTE), 'discriminator': None},
+            {'loss.reconstruction': 'cross_entropy'},
+            r"'unet' ends in tanh, which can not say how sure it is",
+        ),
+        (
+            {'space': ('rgb', {})},
+            {'generator.out_channels': 2},
+            r'generator\.out_channels=2.*rgb.*3|generator\.out_channels=2.*3',
+        ),
+        (
+            {'generator': ('valid', {})},
+            {},
+            r"'valid' ends in relu, and the colours of space 'lab' are negative as well",
+        ),
+        (
+            {'generator': ('valid', {}), 'space': ('rgb', {'signed': False})},
+            {'data.image_size': 16},
+            r'size 16 is too small .* use 25',
+        ),
+        (
+            {'generator': ('dcgan', {})},
+            {'sampling': 'dropout'},
+            r"sampling='dropout', but generator 'dcgan' drops nothing",
+        ),
+        ({'generator': ('unet', {'dropout': 0.0})}, {'sampling': 'dropout'}, r"generator 'unet' drops nothing"),
+        ({}, {'pretrained.weights': 'resnet18.pth'}, r"ResNet-18; generator 'unet' has none; use resnet_unet"),
+    ],
+)
+def test_what_does_not_go_together(parts, change, message):
+    config = configs.default()
+    for section, choice in parts.items():
+        if choice is None:
+            config[section] = None
+        else:
+            configs.choose(config, section, choice[0], **choice[1])
+    with config.unlocked():
+        config.update_from_flattened_dict(change)
+    with pytest.raises(UserError, match=message):
+        build_system(config, None)
+
+
+ROOT = Path(__file__).parents[1]
+FULL_SIZE = [
+    *((path.name, '') for path in sorted((ROOT / 'configs').glob('*.py'))),
+    ('landscapes_spectral_gan.py', 'rgb'),
+]
+
+
+@pytest.mark.parametrize(('name', 'variant'), FULL_SIZE)
+def test_every_config_describes_a_system_at_full_size(name, variant):
+    config = runpy.run_path(str(ROOT / 'configs' / name))['get_config'](variant)
+    configs.check(config, device_count=1)
+    assert configs.differences(configs.from_json(configs.to_json(config)), config) == {}
+    if config.space.name == 'palette':
+        config.space.update(PALETTE)
+    system = build_system(config, None)
+    state = jax.eval_shape(lambda: create_state(system, config.data.image_size, jax.random.key(0)))
+    assert sum(leaf.size for leaf in jax.tree.leaves(state.generator.params)) > 10_000

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import logging
 import math
 import os
@@ -18,7 +19,7 @@ from orbax.checkpoint import checkpoint_managers
 from jaxcolor.errors import UserError
 from jaxcolor.training import parallel
 
-_HIGHER_IS_BETTER = ('psnr', 'ssim', 'colorfulness')
+_HIGHER_IS_BETTER = ('psnr', 'ssim', 'colorfulness', 'accuracy')
 
 _LOG = logging.getLogger(__name__)
 
@@ -82,29 +83,35 @@ class Checkpoints:
                 step, args=ocp.args.Composite(state=ocp.args.StandardSave(state)), metrics=dict(scores or {})
             )
 
-    def restore(self, target: Any) -> tuple[int, Any] | None:
+    def restore(self, target: Any, *, best: bool = False) -> tuple[int, Any] | None:
         """Returns the step and the state of the newest checkpoint that can be read; None if there is none.
 
-        Newer ones that can't be read are renamed `<step>.corrupt`, with a warning each.
+        Those that come before it and can't be read are renamed `<step>.corrupt`, with a warning each.
 
         Args:
           target: arrays or `jax.ShapeDtypeStruct`s like the state that was saved.
+          best: by the recorded score rather than by age; of equals, the newest.
 
         Raises:
-          UserError: there are checkpoints, and none can be read.
+          UserError: there are checkpoints, and none can be read; what is still being saved can't be.
         """
+        self.wait()
+        order = self.steps[::-1]
+        if best:
+            order.sort(key=self._recorded, reverse=True)
         abstract = ocp.args.Composite(state=ocp.args.StandardRestore(parallel.abstract_global(target)))
         unreadable: dict[int, str] = {}
-        for step in reversed(self.steps):
+        for step in order:
             try:
                 restored = self._manager.restore(step, args=abstract)
             except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
                 unreadable[step] = _first_line(error)
-                continue
-            for broken, reason in unreadable.items():
-                _LOG.warning('checkpoint %d is broken and set aside, going on from %d: %s', broken, step, reason)
-                self._set_aside(broken)
-            return step, parallel.replicate_local(restored.state)
+            else:
+                for broken, reason in unreadable.items():
+                    _LOG.warning('checkpoint %d is broken and set aside, taking %d: %s', broken, step, reason)
+                    self._set_aside(broken)
+                return step, parallel.replicate_local(restored.state)
+            gc.collect()  # now, while `_hush` listens, the reads that Orbax left unfinished complain
         if unreadable:
             step, reason = next(iter(unreadable.items()))
             raise UserError(
@@ -129,6 +136,9 @@ class Checkpoints:
         finally:
             self._manager.close()
             sys.unraisablehook = self._hook_before
+
+    def _recorded(self, step: int) -> float:
+        return self._goodness(self._manager.metrics(step) or {})
 
     def _set_aside(self, step: int) -> None:
         if jax.process_index() == 0:

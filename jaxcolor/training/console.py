@@ -11,6 +11,11 @@ _ROWS = (
     ('SSIM', 'ssim', 'at most 1, more is better'),
     ('MAE', 'mae', 'of 1, less is better'),
     ('Delta E', 'delta_e', 'CIEDE2000, less is better'),
+    ('accuracy', 'accuracy', 'of 1, more is better'),
+    ('cross-entropy', 'cross_entropy', 'nats, less is better'),
+    ('RGB distance', 'rgb_distance', 'on 0-255, less is better'),
+    ('target MAE', 'target_mae', "in the network's scale, less is better"),
+    ('target MSE', 'target_mse', "in the network's scale, less is better"),
     ('colorfulness', 'colorfulness', ''),
 )
 
@@ -69,11 +74,17 @@ class Console:
 def table(scores: Mapping[str, int | float]) -> str:
     """Returns the scores as a small table: ours against leaving the pictures grey."""
     lines = [f'{scores["pictures"]} test pictures{_unreadable(scores)}', f'{"ours":>25}{"grey":>9}', '-' * 34]
+    floors = {'grey_colorfulness': 0.0, **scores}
     for title, name, meaning in _ROWS:
-        floor = scores.get(f'grey_{name}', 0.0)  # a grey picture has no colour
-        lines.append(f'{title:<16}{scores[name]:>9.3f}{floor:>9.3f}   {meaning}'.rstrip())
+        if name in scores:
+            floor = _rounded(floors[f'grey_{name}']) if f'grey_{name}' in floors else ''
+            lines.append(f'{title:<16}{_rounded(scores[name]):>9}{floor:>9}   {meaning}'.rstrip())
     lines[-1] += f'   (the true pictures: {scores["true_colorfulness"]:.3f})'
     return '\n'.join(lines)
+
+
+def _rounded(value: float) -> str:
+    return f'{value:.3f}' if value >= 0.1 else f'{value:.4f}'
 
 
 def _unreadable(scores: Mapping[str, int | float]) -> str:

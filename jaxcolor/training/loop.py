@@ -8,21 +8,24 @@ from types import FrameType
 from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 from etils import epath
 
 from jaxcolor import config as configs
+from jaxcolor.color.spaces import Space
 from jaxcolor.data import pipeline
 from jaxcolor.errors import InterruptedRunError, UserError
+from jaxcolor.evaluation.evaluate import score_names
 from jaxcolor.evaluation.figures import sample_grid, write_png
-from jaxcolor.training import parallel, totals
+from jaxcolor.training import palette, parallel, pretrained, totals
 from jaxcolor.training.checkpoints import Checkpoints, goodness
 from jaxcolor.training.console import Console
 from jaxcolor.training.play import play
 from jaxcolor.training.records import Records
 from jaxcolor.training.state import System, TrainState, build_system, create_state
 from jaxcolor.training.validation import Validation
-from jaxcolor.training.workdir import check_model, claim, explain_refusal
+from jaxcolor.training.workdir import check_model, claim, explain_refusal, stored
 
 
 class Schedule(NamedTuple):
@@ -54,31 +57,46 @@ class Schedule(NamedTuple):
 def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, int | float]:
     """Trains what `config` describes in `workdir`, going on from the newest checkpoint there.
 
+    With `early_stopping.patience` the best checkpoint is the outcome, as with Keras' `restore_best_weights`
+    (seed 002 section 2.1); without, the newest.
+
+    Args:
+      config: if its space is a palette without colours, they are filled in.
+      workdir: a path, or an address such as `gs://…`.
+
     Returns:
-      The scores of the last evaluation, and its `step`; see `evaluation.evaluate.SCORES`.
+      The scores of the outcome's evaluation, and its `step`; see `evaluation.evaluate.score_names`.
 
     Raises:
       UserError: a setting that can't work, unreadable data, a disk that refuses, a loss that is not finite.
       InterruptedRunError: SIGTERM or SIGINT came.
     """
     configs.check(config, jax.device_count())
+    before = stored(workdir)
+    palette.resolve(config, before)
     system = build_system(config, parallel.AXIS)
+    check_metric(config.early_stopping.metric, system.space)
     schedule = Schedule.of(config)
-    validate = Validation(config.data, system)
+    validate = Validation(config, system)
+    # A new run's weights are read before it leaves anything behind, for there may be something wrong with them.
+    fresh = create(config, system) if before is None else None
     claim(workdir, config)
     metric = config.early_stopping.metric
     with contextlib.closing(Checkpoints(workdir, keep=config.keep, metric=metric)) as checkpoints:
-        step, state = restore_or_create(config, system, checkpoints)
+        restored = checkpoints.restore(abstract_state(config, system))
+        step, state = restored or (0, fresh or create(config, system))
         with (
             explain_refusal(workdir),
             Records(workdir, step) as records,
             Console(step, schedule.total) as console,
         ):
+            done = step >= schedule.total or out_of_patience(config.early_stopping, records.evaluations)
             if step:
-                verb = 'resuming' if step < schedule.total else 'nothing left to do in'
+                verb = 'nothing left to do in' if done else 'resuming'
                 console.say(f'{verb} {workdir} at step {step} of {schedule.total}')
             try:
-                _run(config, schedule, system, state, validate, checkpoints, records, console)
+                if not done:
+                    _run(config, schedule, system, state, validate, checkpoints, records, console)
             except totals.NonFiniteError as error:
                 saved = f'step {checkpoints.steps[-1]} in {checkpoints.path}' if checkpoints.steps else 'none'
                 raise UserError(
@@ -87,7 +105,9 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
                 ) from error
             if not records.evaluations:  # a finished run that has lost its records
                 records.evaluation(step, *validate(state))
-            return records.evaluations[-1]
+            if config.early_stopping.patience is None:
+                return records.evaluations[-1]
+            return _restore_best(config, system, validate, checkpoints, records, console)
 
 
 def _run(
@@ -100,8 +120,6 @@ def _run(
     records: Records,
     console: Console,
 ) -> None:
-    if out_of_patience(config.early_stopping, records.evaluations):
-        return
     with catch_signals() as signals:
         for step, state, meter in play(config, system, start, warmup=schedule.warmup, total=schedule.total):
             console.advance()
@@ -124,17 +142,66 @@ def _run(
                 checkpoints.wait()
                 raise InterruptedRunError(signals[0], f'saved step {step} in {checkpoints.path}')
             if out_of_patience(config.early_stopping, records.evaluations):
-                console.say(f'step {step}: no better {config.early_stopping.metric} lately; stopping early')
                 return
 
 
-def restore_or_create(
-    config: ml_collections.ConfigDict, system: System, checkpoints: Checkpoints
-) -> tuple[int, TrainState]:
-    """Returns the step and the state, placed on the devices, to start from."""
-    create = partial(create_state, system, config.data.image_size, jax.random.key(config.seed))
-    restored = checkpoints.restore(jax.eval_shape(create))
-    return restored or (0, parallel.replicate(create()))
+def _restore_best(
+    config: ml_collections.ConfigDict,
+    system: System,
+    validate: Validation,
+    checkpoints: Checkpoints,
+    records: Records,
+    console: Console,
+) -> dict[str, int | float]:
+    """Returns the scores of the best checkpoint, which has been read: it can be, or the next best is it."""
+    metric, patience = config.early_stopping.metric, config.early_stopping.patience
+    last = checkpoints.steps[-1]
+    restored = checkpoints.restore(abstract_state(config, system), best=True)
+    assert restored is not None
+    best, state = restored
+    if out_of_patience(config.early_stopping, records.evaluations):
+        console.say(f'step {last}: no better {metric} for {patience} evaluations; restored step {best}')
+    else:
+        console.say(f'step {last}: the end; restored step {best}, the best by {metric}')
+    recorded = {scores['step']: scores for scores in records.evaluations}
+    return recorded.get(best) or {'step': best, **validate(state)[0]}
+
+
+def create(config: ml_collections.ConfigDict, system: System) -> TrainState:
+    """Returns the state before the first step, placed on the devices, with the weights of `config.pretrained`.
+
+    Raises:
+      UserError: see `pretrained.load_backbone`.
+    """
+    state = create_state(system, config.data.image_size, jax.random.key(config.seed))
+    if config.pretrained.weights:
+        generator, wanted = state.generator, config.pretrained
+        params, batch_stats = pretrained.load_backbone(
+            generator.params, generator.batch_stats, wanted.weights, wanted.sha256 or None
+        )
+        state = state.replace(generator=generator.replace(params=params, batch_stats=batch_stats))
+        if state.ema_params is not None:
+            state = state.replace(ema_params=jax.tree.map(jnp.copy, params))  # a step gives the memory of both away
+    return parallel.replicate(state)
+
+
+def abstract_state(config: ml_collections.ConfigDict, system: System) -> TrainState:
+    """Returns the shapes and dtypes of a state, which is what restoring one takes."""
+    return jax.eval_shape(partial(create_state, system, config.data.image_size, jax.random.key(config.seed)))
+
+
+def check_metric(metric: str, space: Space) -> None:
+    """Checks that an evaluation in `space` has the score `metric`, and that a generator can better it.
+
+    Raises:
+      UserError: it has not, or it is the score of grey or true pictures.
+    """
+    known = [name for name in score_names(space) if not name.startswith(('grey_', 'true_'))]
+    if metric not in known:
+        raise UserError(
+            f'early_stopping.metric={metric!r} is not measured of a generator in space {space.name!r}; '
+            f'known: {", ".join(known)}'
+        )
 
 
 def out_of_patience(config: ml_collections.ConfigDict, evaluations: list[dict[str, int | float]]) -> bool:
@@ -166,21 +233,26 @@ def catch_signals() -> Iterator[list[int]]:
 
 
 def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, int | float]:
-    """Returns the scores of the newest checkpoint in `workdir` on the config's test split, and draws samples.
+    """Returns the scores of the outcome of a run, see `train`, on the config's test split, and draws samples.
 
     Raises:
       UserError: no checkpoint, or one of another model than `config` describes.
     """
     configs.check(config, jax.device_count())
+    before = stored(workdir)
+    if before is None:
+        raise UserError(f'{workdir} holds no run: it has no config.json; train first, or check --workdir')
+    palette.resolve(config, before)
     system = build_system(config, parallel.AXIS)
-    check_model(workdir, config)
-    with contextlib.closing(Checkpoints(workdir)) as checkpoints:
-        create = partial(create_state, system, config.data.image_size, jax.random.key(config.seed))
-        restored = checkpoints.restore(jax.eval_shape(create))
+    check_metric(config.early_stopping.metric, system.space)
+    check_model(workdir, before, config)
+    with contextlib.closing(Checkpoints(workdir, metric=config.early_stopping.metric)) as checkpoints:
+        best = config.early_stopping.patience is not None
+        restored = checkpoints.restore(abstract_state(config, system), best=best)
         if restored is None:
             raise UserError(f'{checkpoints.path} has no checkpoint; train first, with --mode=train')
         step, state = restored
-    scores, pictures = Validation(config.data, system)(state)
+    scores, pictures = Validation(config, system)(state)
     if jax.process_index() == 0:
         grid = sample_grid(pictures.grey, pictures.generated, pictures.true)
         write_png(grid, epath.Path(workdir) / 'samples' / f'{step}.png')

@@ -7,11 +7,11 @@ from types import TracebackType
 import jax
 import numpy as np
 from etils import epath
-from tensorboardX import SummaryWriter
 
 from jaxcolor.evaluation.evaluate import Colorings
 from jaxcolor.evaluation.figures import loss_curves, sample_grid, write_png
 from jaxcolor.files import write_whole
+from jaxcolor.training.board import Board
 
 
 class Records:
@@ -32,7 +32,7 @@ class Records:
         if self._active:
             for name in self._lines:
                 self._write(name)
-            self._board = SummaryWriter(str(self.path), purge_step=step + 1 if step else None)
+            self._board = Board(self.path, step)
 
     def __enter__(self) -> 'Records':
         return self
@@ -41,11 +41,7 @@ class Records:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._active:
-            try:
-                self._board.close()
-            except OSError:  # A full disk: tensorboardX would try again at exit, and print a traceback.
-                self._board.file_writer.event_writer._closed = True
-                raise
+            self._board.close()
 
     def losses(self, step: int, values: Mapping[str, int | float]) -> None:
         """Records the means of the loss terms, and the speed, over the steps since the last entry."""
@@ -57,7 +53,7 @@ class Records:
         if self._active:
             grid = sample_grid(pictures.grey, pictures.generated, pictures.true)
             write_png(grid, self.path / 'samples' / f'{step}.png')
-            self._board.add_image('samples', np.asarray(grid.convert('RGB')), step, dataformats='HWC')
+            self._board.add_picture('samples', step, np.asarray(grid.convert('RGB')))
             self._board.flush()
             loss_curves([*self._lines['losses'], *self._lines['evaluations']], self.path / 'curves.png')
 
@@ -70,8 +66,7 @@ class Records:
         self._lines[name].append({'step': step, **values})
         if self._active:
             self._write(name)
-            for key, value in values.items():
-                self._board.add_scalar(f'{name}/{key}', value, step)
+            self._board.add_scalars(name, step, values)
 
     def _write(self, name: str) -> None:
         # The whole file, because object stores can't append.

@@ -12,6 +12,7 @@ from flax import linen as nn
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
+from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import Space, build_space
 from jaxcolor.errors import UserError
 from jaxcolor.models import build_discriminator, build_generator
@@ -78,6 +79,7 @@ class System:
     generator_optimizer: optax.GradientTransformation
     discriminator_optimizer: optax.GradientTransformation
     loss: Loss
+    reconstruction: objectives.Reconstruction
     flip: bool
     ema_decay: float
 
@@ -86,14 +88,15 @@ _OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {'adam': o
 
 
 def build_system(config: ml_collections.ConfigDict, axis_name: str | None) -> System:
-    """Builds all that `config` names, and checks that the pictures fit the networks.
+    """Builds all that `config` names, and checks that the parts fit each other and the pictures.
 
     Args:
       config: the whole config.
       axis_name: of the devices that share a batch, over which BatchNorm takes its statistics.
 
     Raises:
-      UserError: an unknown name or field, or an image size that a network can't take.
+      UserError: an unknown name or field, parts that don't go together, or an image size that a network can't
+        take.
     """
     space = build_space(config.space.to_dict())
     dtype = jnp.dtype(config.dtype)
@@ -103,16 +106,51 @@ def build_system(config: ml_collections.ConfigDict, axis_name: str | None) -> Sy
         discriminator = build_discriminator(config.discriminator.to_dict(), dtype=dtype, axis_name=axis_name)
     for network in filter(None, (generator, discriminator)):
         network.check_size(config.data.image_size, config.data.image_size)
+    loss = Loss(**config.loss)
+    class_weights = space.class_weights() if isinstance(space, Palette) else None
+    _check_fit(config, space, generator, discriminator, loss)
     return System(
         space=space,
         generator=generator,
         discriminator=discriminator,
         generator_optimizer=_build_optimizer('generator_optimizer', config.generator_optimizer),
         discriminator_optimizer=_build_optimizer('discriminator_optimizer', config.discriminator_optimizer),
-        loss=Loss(**config.loss),
+        loss=loss,
+        reconstruction=objectives.reconstruction(loss.reconstruction, class_weights),
         flip=config.data.flip,
         ema_decay=config.ema_decay,
     )
+
+
+def _check_fit(
+    config: ml_collections.ConfigDict, space: Space, generator: nn.Module, discriminator: nn.Module | None, loss: Loss
+) -> None:
+    output = generator.output_activation
+    named = f'generator {config.generator.name!r}'
+    if space.categorical != (loss.reconstruction == 'cross_entropy'):
+        remedy = 'cross_entropy' if space.categorical else 'l1 or l2; cross_entropy is for the palette'
+        raise UserError(f'loss.reconstruction={loss.reconstruction!r} does not fit space {space.name!r}; use {remedy}')
+    if space.categorical and discriminator is not None:
+        raise UserError(
+            f'space {space.name!r} names classes, and discriminator {config.discriminator.name!r} judges colours; '
+            'set discriminator to None in the config file, or use another space'
+        )
+    if space.categorical and output != 'identity':
+        raise UserError(
+            f'{named} ends in {output}, which can not say how sure it is of a class of space {space.name!r}; '
+            "use one with output_activation='identity'"
+        )
+    if space.signed and output in ('relu', 'sigmoid'):
+        raise UserError(
+            f'{named} ends in {output}, and the colours of space {space.name!r} are negative as well; use '
+            "output_activation='tanh' or, to say RGB in [0, 1], space rgb with signed=False"
+        )
+    if config.sampling == 'dropout' and not generator.has_dropout():
+        raise UserError(f"sampling='dropout', but {named} drops nothing; use sampling='none' or give it dropout layers")
+    if config.pretrained.weights and config.generator.name != 'resnet_unet':
+        raise UserError(
+            f'pretrained.weights are those of a ResNet-18; {named} has none; use resnet_unet, or leave them empty'
+        )
 
 
 def create_state(system: System, image_size: int, rng: PRNGKeyArray) -> TrainState:

@@ -20,6 +20,7 @@ from jaxcolor.training.state import Player, System, TrainState
 Batch = dict[str, UInt8[Array, 'b h w 3'] | Bool[Array, ' b']]
 Grey = Float[Array, 'b h w 1']
 Colour = Float[Array, 'b h w c']
+Target = objectives.Target
 Terms = dict[str, Float[Array, '']]
 Gradient = Callable[[Colour], tuple[Any]]
 
@@ -103,7 +104,7 @@ def generator_update(
     player: Player,
     gradient: Gradient,
     x: Grey,
-    y: Colour,
+    y: Target,
     fake: Colour,
     discriminator: Player | None,
     rng: PRNGKeyArray,
@@ -115,20 +116,20 @@ def generator_update(
       player: the generator.
       gradient: from `jax.vjp`: the gradient of the output `fake` to that of the parameters.
       x: the grey pictures, float32 [b, h, w, 1].
-      y: the target, float32 [b, h, w, c].
+      y: the target, float32 [b, h, w, c], or int32 [b, h, w, 1] of classes.
       fake: the generator's output, float32 [b, h, w, c].
       discriminator: who judges `fake`; None leaves reconstruction alone. Its statistics stay as they are.
       rng: for the discriminator's dropout.
     """
-    reconstruction = objectives.RECONSTRUCTION[system.loss.reconstruction]
 
     def loss(fake: Colour) -> tuple[Float[Array, ''], Terms]:
-        terms = {'reconstruction': reconstruction(fake, y)}
+        terms = {'reconstruction': system.reconstruction(fake, y)}
         total = system.loss.reconstruction_weight * terms['reconstruction']
         if discriminator is not None:
             logits, _ = _judge(system, discriminator, x, fake, rng)
             terms['adversarial'] = objectives.generator_loss(system.loss.adversarial, logits)
-            total = total + system.loss.adversarial_weight * terms['adversarial']
+            if system.loss.adversarial_weight:  # else it is watched, and nothing goes back through the discriminator
+                total = total + system.loss.adversarial_weight * terms['adversarial']
         return total, {'generator_loss': total, **terms}
 
     cotangent, terms = jax.grad(loss, has_aux=True)(fake)

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from functools import partial
+from typing import Any
 
 import jax
 import ml_collections
@@ -19,15 +20,25 @@ _SAMPLES = 10
 
 
 class Validation:
-    """Scores states on the test split of a data config; compiles once."""
+    """Scores states on the test split of a config's data; compiles once."""
 
-    def __init__(self, data: ml_collections.ConfigDict, system: System):
-        self._data = data
-        pictures = len(open_source(data.source, data.test_split))
-        self._every, self._batches = max(1, pictures // _SAMPLES), math.ceil(pictures / data.batch_size)
-        add = partial(add_scores, system.space, system.generator, parallel.AXIS)
-        self._add = parallel.pmap(add, in_axes=(None, None, 0, 0))
+    def __init__(self, config: ml_collections.ConfigDict, system: System):
+        self._data, self._system = config.data, system
+        pictures = len(open_source(self._data.source, self._data.test_split, self._data.labels))
+        self._every, self._batches = max(1, pictures // _SAMPLES), math.ceil(pictures / self._data.batch_size)
+        self._rng = jax.random.key(config.seed) if config.sampling == 'dropout' else None
+        self._add = self._mapped(partial(add_scores, system.space, system.generator, parallel.AXIS))
         self._colorize = jax.jit(partial(colorize, system.space, system.generator))
+
+    def _mapped(self, add: Any) -> Any:
+        if self._rng is None:
+            return parallel.pmap(add, in_axes=(None, None, 0, 0))
+
+        def draw(totals: Any, variables: Any, image: Any, mask: Any, rng: Any, shard_number: Any) -> Any:
+            return add(totals, variables, image, mask, jax.random.fold_in(rng, shard_number))
+
+        mapped = parallel.pmap(draw, in_axes=(None, None, 0, 0, None, 0))
+        return lambda *arguments: mapped(*arguments, parallel.shard_numbers())
 
     def __call__(self, state: TrainState) -> tuple[dict[str, int | float], Colorings]:
         """Returns the scores, and a few pictures spread over the split, the same ones every time."""
@@ -35,11 +46,11 @@ class Validation:
         batches = pipeline.test_batches(
             self._data, process_index=jax.process_index(), process_count=jax.process_count()
         )
-        variables = state.inference_variables
-        scores = evaluate(self._add, parallel.replicate, variables, self._sharded(batches, samples))
+        variables, space = state.inference_variables, self._system.space
+        scores = evaluate(space, self._add, parallel.replicate, variables, self._sharded(batches, samples), self._rng)
         if batches.unreadable:
             scores['unreadable'] = len(batches.unreadable)
-        pictures = self._colorize(variables, np.stack(samples[:_SAMPLES]))
+        pictures = self._colorize(variables, np.stack(samples[:_SAMPLES]), self._rng)
         return scores, Colorings(*jax.device_get(pictures))
 
     def _sharded(self, batches: Iterable[pipeline.Batch], samples: list[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:

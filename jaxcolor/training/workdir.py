@@ -22,15 +22,15 @@ def claim(workdir: epath.PathLike, config: ml_collections.ConfigDict) -> None:
     Raises:
       UserError: the directory holds a run of another model, or it can't be written.
     """
-    path = epath.Path(workdir) / 'config.json'
-    if path.exists():
-        check_model(workdir, config)
-        changed = configs.differences(_read(path), config)
+    before = stored(workdir)
+    if before is not None:
+        check_model(workdir, before, config)
+        changed = configs.differences(before, config)
         if changed:
             _LOG.warning('%s goes on with other settings than before: %s', workdir, _told(changed))
     if jax.process_index() == 0:
         with explain_refusal(workdir):
-            write_whole(path, configs.to_json(config).encode())
+            write_whole(epath.Path(workdir) / 'config.json', configs.to_json(config).encode())
 
 
 @contextlib.contextmanager
@@ -48,22 +48,28 @@ def explain_refusal(workdir: epath.PathLike) -> Iterator[None]:
         raise UserError(f'the work directory {workdir} can not be written: {error.strerror}; {remedy}') from error
 
 
-def check_model(workdir: epath.PathLike, config: ml_collections.ConfigDict) -> None:
-    """Checks that the checkpoints in `workdir` are of the model that `config` describes.
+def check_model(workdir: epath.PathLike, before: ml_collections.ConfigDict, config: ml_collections.ConfigDict) -> None:
+    """Checks that the checkpoints in `workdir`, of a run of `before`, are of the model that `config` describes.
 
     Raises:
-      UserError: there is no run in `workdir`, or it is of another model.
+      UserError: they are of another model.
     """
-    changed = configs.model_differences(_read(epath.Path(workdir) / 'config.json'), config)
+    changed = configs.model_differences(before, config)
     if changed:
         raise UserError(
             f'{workdir} holds a run of another model: {_told(changed)}\nchoose another --workdir, or move that one away'
         )
 
 
-def _read(path: epath.Path) -> ml_collections.ConfigDict:
+def stored(workdir: epath.PathLike) -> ml_collections.ConfigDict | None:
+    """Returns the config of the run in `workdir`; None if there is none.
+
+    Raises:
+      UserError: `config.json` is broken.
+    """
+    path = epath.Path(workdir) / 'config.json'
     if not path.exists():
-        raise UserError(f'{path.parent} holds no run: it has no config.json; train first, or check --workdir')
+        return None
     try:
         return configs.from_json(path.read_text())
     except ValueError as error:

@@ -1,6 +1,7 @@
 """Checkpoints: what is kept, what is read back, and what happens to broken ones."""
 
 import contextlib
+import itertools
 import shutil
 
 import jax
@@ -68,9 +69,53 @@ def test_saving_does_not_hold_on_to_donated_memory(tmp_path):
         shutil.rmtree(tmp_path / 'checkpoints' / str(step))
 
 
+@pytest.mark.parametrize(
+    ('metric', 'scores', 'order'),
+    [
+        ('accuracy', {1: 0.2, 2: 0.4, 3: 0.3, 4: 0.1}, [2, 3, 1, 4]),
+        ('target_mse', {1: 0.2, 2: 0.4, 3: 0.3, 4: 0.1}, [4, 1, 3, 2]),
+        ('target_mse', {1: 0.2, 2: 0.2, 4: float('nan')}, [2, 1, 4, 3]),  # of equals the newest; the others last
+    ],
+)
+def test_the_best_is_restored_and_then_the_next_best(tmp_path, metric, scores, order, caplog):
+    with contextlib.closing(Checkpoints(tmp_path, keep=4, metric=metric)) as checkpoints:
+        for step in (1, 2, 3, 4):
+            recorded = {'psnr': 20.0 + step} | ({metric: scores[step]} if step in scores else {})
+            checkpoints.save(step, parallel.replicate(state(step)), recorded)
+        for best, next_best in itertools.zip_longest(order, order[1:]):
+            step, restored = checkpoints.restore(state(0), best=True)
+            assert step == best
+            np.testing.assert_array_equal(restored['w'], float(best))
+            if next_best:
+                damage(tmp_path, best)
+                caplog.clear()
+                assert checkpoints.restore(state(0), best=True)[0] == next_best
+                assert f'checkpoint {best} is broken and set aside, taking {next_best}' in caplog.text
+
+
+def test_a_checkpoint_whose_scores_are_lost_is_the_last_choice(tmp_path):
+    with saved(tmp_path, 1, 2, 3, scores={1: {'psnr': 20.0}, 2: {'psnr': 30.0}, 3: {'psnr': 25.0}}):
+        pass
+    shutil.rmtree(tmp_path / 'checkpoints' / '2' / 'metrics')
+    with contextlib.closing(Checkpoints(tmp_path, metric='psnr')) as checkpoints:
+        assert checkpoints.restore(state(0), best=True)[0] == 3
+
+
+def test_the_best_outlives_the_newest_also_over_a_resumption(tmp_path):
+    for steps in ((1, 2, 3), (4, 5, 6)):
+        with contextlib.closing(Checkpoints(tmp_path, keep=1, metric='target_mse')) as checkpoints:
+            for step in steps:
+                checkpoints.save(step, parallel.replicate(state(step)), {'target_mse': abs(step - 2) + 1.0})
+            checkpoints.wait()
+            assert checkpoints.steps == [2, steps[-1]]
+            assert checkpoints.restore(state(0), best=True)[0] == 2
+            assert checkpoints.restore(state(0))[0] == steps[-1]
+
+
 def test_nothing_to_restore(tmp_path):
     with contextlib.closing(Checkpoints(tmp_path)) as checkpoints:
         assert checkpoints.restore(state(0)) is None
+        assert checkpoints.restore(state(0), best=True) is None
 
 
 def lose_contents(path, step):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import struct
 
@@ -10,12 +11,15 @@ import numpy as np
 import pytest
 from etils import epath
 from PIL import Image
+from safetensors.numpy import save_file
 from tensorboardX.proto import event_pb2
 
 from jaxcolor import config as configs
 from jaxcolor.errors import InterruptedRunError, UserError
+from jaxcolor.evaluation.evaluate import SCORES
 from jaxcolor.training import loop, parallel
 from jaxcolor.training.checkpoints import Checkpoints
+from jaxcolor.training.console import table
 from jaxcolor.training.state import build_system, create_state
 
 
@@ -58,11 +62,11 @@ def events(workdir):
     return scalars
 
 
-def final_state(config, workdir):
+def final_state(config, workdir, *, best=False):
     system = build_system(config, parallel.AXIS)
     target = jax.eval_shape(lambda: create_state(system, config.data.image_size, jax.random.key(0)))
-    checkpoints = Checkpoints(workdir)
-    step, state = checkpoints.restore(target)
+    checkpoints = Checkpoints(workdir, metric=config.early_stopping.metric)
+    step, state = checkpoints.restore(target, best=best)
     checkpoints.close()
     return step, jax.device_get(state)
 
@@ -130,6 +134,154 @@ def test_loss_that_is_not_finite_stops_the_run(config, tmp_path):
     with pytest.raises(UserError, match=r'step \d: .*not finite; last good checkpoint: none\nlower the learning'):
         loop.train(config, tmp_path)
     assert not list((tmp_path / 'checkpoints').iterdir())
+
+
+@pytest.fixture
+def worsening(config):
+    """A generator whose steps are so large that it gets worse again from the third on."""
+    config.discriminator = None
+    config.generator_optimizer = {'name': 'sgd', 'learning_rate': 0.02}
+    config.early_stopping.update(metric='delta_e', patience=2)
+    config.update(num_steps=12, eval_every=1, checkpoint_every=12, keep=1)
+    return config
+
+
+def test_early_stopping_restores_the_best_weights(worsening, tmp_path, capsys):
+    scores = loop.train(worsening, tmp_path / 'run')
+    evaluations = lines(tmp_path / 'run' / 'evaluations.jsonl')
+    best = min(evaluations, key=lambda line: line['delta_e'])
+    last = evaluations[-1]['step']
+    assert scores == best
+    assert last == best['step'] + 2 < 12
+    assert f'step {last}: no better delta_e for 2 evaluations; restored step {best["step"]}' in capsys.readouterr().out
+    assert sorted(int(p.name) for p in (tmp_path / 'run' / 'checkpoints').iterdir()) == [best['step'], last]
+    assert (tmp_path / 'run' / 'samples' / f'{best["step"]}.png').exists()
+
+    # Again: nothing happens, and the result is the same; so it is evaluated alone.
+    before = (tmp_path / 'run' / 'evaluations.jsonl').read_text()
+    assert loop.train(worsening, tmp_path / 'run') == scores
+    said = capsys.readouterr().out
+    assert f'nothing left to do in {tmp_path / "run"} at step {last} of 12' in said
+    assert f'restored step {best["step"]}' in said
+    assert (tmp_path / 'run' / 'evaluations.jsonl').read_text() == before
+    assert loop.evaluate_run(worsening, tmp_path / 'run') == pytest.approx(scores)
+
+    # The weights are, bit for bit, those of a run that ends there.
+    step, restored = final_state(worsening, tmp_path / 'run', best=True)
+    worsening.early_stopping.patience = None
+    worsening.num_steps = step
+    loop.train(worsening, tmp_path / 'short')
+    expected_step, expected = final_state(worsening, tmp_path / 'short')
+    assert step == expected_step == best['step']
+    jax.tree.map(np.testing.assert_array_equal, restored, expected)
+
+
+def test_early_stopping_over_a_resumption(worsening, tmp_path, capsys):
+    """A run cut into pieces stops where the whole one does; a piece's outcome is its best too."""
+    whole = loop.train(worsening, tmp_path / 'whole')
+    assert whole['step'] > 1  # so that there is a piece before it
+    worsening.num_steps = whole['step'] + 1
+    assert loop.train(worsening, tmp_path / 'parts') == whole
+    said = f'step {whole["step"] + 1}: the end; restored step {whole["step"]}, the best by delta_e'
+    assert said in capsys.readouterr().out
+    worsening.num_steps = 12
+    assert loop.train(worsening, tmp_path / 'parts') == whole
+    one, other = ((tmp_path / part / 'evaluations.jsonl').read_text() for part in ('whole', 'parts'))
+    assert one == other
+    (_, one), (_, other) = (final_state(worsening, tmp_path / part) for part in ('whole', 'parts'))
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_early_stopping_with_a_broken_best_checkpoint(worsening, tmp_path, caplog):
+    worsening.keep = 12
+    best = loop.train(worsening, tmp_path)
+    shutil.rmtree(tmp_path / 'checkpoints' / str(best['step']) / 'state')
+    others = [line for line in lines(tmp_path / 'evaluations.jsonl') if line != best]
+    next_best = min(others, key=lambda line: line['delta_e'])
+    assert loop.train(worsening, tmp_path) == next_best
+    assert f'checkpoint {best["step"]} is broken and set aside, taking {next_best["step"]}' in caplog.text
+    assert loop.evaluate_run(worsening, tmp_path) == pytest.approx(next_best)
+
+
+def test_a_metric_that_is_not_measured(config, tmp_path):
+    for metric in ('accuracy', 'grey_psnr'):  # of RGB and palettes; of no generator
+        config.early_stopping.metric = metric
+        with pytest.raises(
+            UserError, match=f"metric='{metric}' is not measured of a generator in space 'lab'; known: mae, psnr, "
+        ):
+            loop.train(config, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_weights_that_are_not_there_leave_no_run_behind(config, tmp_path):
+    configs.choose(config, 'generator', 'resnet_unet', filters=4)
+    config.data.image_size = 64
+    config.pretrained.weights = str(tmp_path / 'nowhere.safetensors')
+    with pytest.raises(UserError, match=r'nowhere\.safetensors'):
+        loop.train(config, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_new_run_starts_from_pretrained_weights(config, tmp_path):
+    """In the generator and in its average; the rest is as it would be without."""
+    configs.choose(config, 'generator', 'resnet_unet', filters=4)
+    config.update(ema_decay=0.9)
+    config.data.image_size = 64
+    system = build_system(config, parallel.AXIS)
+    plain = jax.device_get(loop.create(config, system))
+    rng = np.random.default_rng(0)
+    weights = {}
+    trees = [plain.generator.params['backbone'], plain.generator.batch_stats['backbone']]
+    leaves = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias', 'mean': 'running_mean', 'var': 'running_var'}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(trees):
+        *layers, name = (key.key for key in path[1:])
+        axes = (3, 2, 0, 1) if leaf.ndim == 4 else range(leaf.ndim)
+        value = rng.normal(size=leaf.shape).astype(np.float32).transpose(axes)
+        weights['.'.join(layers).replace('_', '.') + '.' + leaves[name]] = np.ascontiguousarray(value)
+    save_file(weights, tmp_path / 'weights.safetensors')
+    config.pretrained.weights = str(tmp_path / 'weights.safetensors')
+    state = jax.device_get(loop.create(config, system))
+    kernel = state.generator.params['backbone']['conv1']['kernel']
+    np.testing.assert_array_equal(kernel.transpose(3, 2, 0, 1), weights['conv1.weight'])
+    jax.tree.map(np.testing.assert_array_equal, state.ema_params, state.generator.params)
+    without = {name: value for name, value in state.generator.params.items() if name != 'backbone'}
+    jax.tree.map(np.testing.assert_array_equal, without, {name: plain.generator.params[name] for name in without})
+    jax.tree.map(np.testing.assert_array_equal, state.discriminator, plain.discriminator)
+
+
+def test_a_palette_is_learned_once(config, tmp_path, caplog):
+    caplog.set_level('INFO')
+
+    def palette_config():
+        again = config.copy_and_resolve_references()
+        configs.choose(again, 'space', 'palette', size=4)
+        configs.choose(again, 'generator', 'unet', depth=3, filters=4, output_activation='identity')
+        again.discriminator = None
+        again.loss.reconstruction = 'cross_entropy'
+        again.early_stopping.metric = 'accuracy'
+        return again
+
+    with pytest.raises(UserError, match='holds no run'):
+        loop.evaluate_run(palette_config(), tmp_path)
+    assert 'colours learned from' not in caplog.text
+    scores = loop.train(palette_config(), tmp_path)
+    assert {'accuracy', 'cross_entropy', 'rgb_distance', 'grey_rgb_distance'} <= scores.keys()
+    assert len(configs.from_json((tmp_path / 'config.json').read_text()).space.centers) == 4
+    assert loop.train(palette_config(), tmp_path) == scores
+    assert loop.evaluate_run(palette_config(), tmp_path) == pytest.approx(scores)
+    assert caplog.text.count('colours learned from') == 1
+    assert 'other settings' not in caplog.text
+
+
+def test_scores_of_every_space_fit_the_table():
+    common = dict.fromkeys(SCORES, 0.5) | {'pictures': 3}
+    assert 'accuracy' not in table(common)
+    lines = table(common | {'accuracy': 0.598, 'target_mse': 0.0094, 'grey_target_mse': 0.0111}).splitlines()
+    (accuracy,) = (line for line in lines if line.startswith('accuracy'))
+    assert accuracy.split()[:2] == ['accuracy', '0.598']
+    (error,) = (line for line in lines if line.startswith('target MSE'))
+    assert error.split()[2:4] == ['0.0094', '0.0111']
+    assert lines[-1].startswith('colorfulness') and 'the true pictures: 0.500' in lines[-1]
 
 
 def test_patience(config):

@@ -8,7 +8,7 @@ from etils import epath
 
 from jaxcolor import config as configs
 from jaxcolor.errors import UserError
-from jaxcolor.training.workdir import claim, explain_refusal
+from jaxcolor.training.workdir import claim, explain_refusal, stored
 
 
 @pytest.mark.parametrize(
@@ -38,6 +38,11 @@ def test_a_file_in_the_way(tmp_path):
         claim(tmp_path / 'run', configs.default())
 
 
+def test_no_run_is_nothing_stored(tmp_path):
+    assert stored(tmp_path) is None
+    assert stored(tmp_path / 'nowhere') is None
+
+
 def test_broken_config_json(tmp_path):
     (tmp_path / 'config.json').write_text('{"seed": ')
     with pytest.raises(UserError, match=r'config\.json is not JSON .*; move it away'):
@@ -52,4 +57,5 @@ def test_claiming_again_with_other_settings_says_so(tmp_path, caplog):
     config.num_epochs = 7.0
     claim(tmp_path, config)
     assert 'num_epochs was 45.0, is 7.0' in caplog.text
+    assert stored(tmp_path).num_epochs == 7.0
     assert configs.from_json(epath.Path(tmp_path / 'config.json').read_text()).num_epochs == 7.0

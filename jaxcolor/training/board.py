@@ -1,0 +1,52 @@
+"""TensorBoard events, written in the caller's own thread: what a disk refuses is raised where it can be explained."""
+
+import time
+from collections.abc import Mapping
+
+import numpy as np
+from etils import epath
+from jaxtyping import UInt8
+from tensorboardX import summary
+from tensorboardX.event_file_writer import EventsWriter
+from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.summary_pb2 import Summary
+
+_FLUSH_SECONDS = 60
+
+
+class Board:
+    """An events file. (`SummaryWriter` has a thread of its own, whose errors nobody can catch.)"""
+
+    def __init__(self, folder: epath.PathLike, step: int):
+        """Opens a new file in `folder`; TensorBoard then hides what earlier files there say of steps past `step`."""
+        self._writer = EventsWriter(str(epath.Path(folder) / 'events'))
+        self._flushed = 0.0
+        if step:
+            self._write(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)))
+
+    def add_scalars(self, section: str, step: int, values: Mapping[str, int | float]) -> None:
+        """Adds numbers, as `section/name`."""
+        for name, value in values.items():
+            self._write_summary(step, summary.scalar(f'{section}/{name}', value))
+
+    def add_picture(self, name: str, step: int, picture: UInt8[np.ndarray, 'h w 3']) -> None:
+        """Adds a picture, sRGB."""
+        self._write_summary(step, summary.image(name, picture, dataformats='HWC'))
+
+    def flush(self) -> None:
+        """Writes out what is still in memory; it happens by itself every minute that something is added."""
+        self._writer.flush()
+        self._flushed = time.time()
+
+    def close(self) -> None:
+        """The same, and lets go of the file."""
+        self._writer.close()
+
+    def _write_summary(self, step: int, value: Summary) -> None:
+        self._write(Event(step=step, summary=value))
+
+    def _write(self, event: Event) -> None:
+        event.wall_time = time.time()
+        self._writer.write_event(event)
+        if event.wall_time > self._flushed + _FLUSH_SECONDS:
+            self.flush()

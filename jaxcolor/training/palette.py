@@ -1,0 +1,113 @@
+"""Learns the colours of a palette from the training pictures; once, for `config.json` keeps them."""
+
+import contextlib
+import dataclasses
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+from jax.experimental import multihost_utils
+from jaxtyping import Float, Int, UInt8
+from scipy.cluster import vq
+
+from jaxcolor.color.palette import Palette
+from jaxcolor.color.spaces import build_space
+from jaxcolor.data import pictures, pipeline
+from jaxcolor.data.loading import open_decoder
+from jaxcolor.errors import UserError
+
+_LOG = logging.getLogger(__name__)
+
+# What the palette is learned from: a few thousand pictures are varied enough, and decode in seconds.
+_PICTURES = 4096
+_PIXELS = 2**17
+_ITERATIONS = 100
+_ATTEMPTS = 10
+_THREADS = 8
+
+
+def resolve(config: ml_collections.ConfigDict, stored: ml_collections.ConfigDict | None = None) -> None:
+    """Fills in the colours of `config.space` if it is a palette that has none.
+
+    They are those of `stored`, the config of an earlier run in the same work directory, if its palette has the
+    same size and basis: so a run that resumes means the same classes. Otherwise they are learned.
+
+    Raises:
+      UserError: see `learn`.
+    """
+    palette = build_space(config.space.to_dict())
+    if not isinstance(palette, Palette) or palette.centers is not None:
+        return
+    before = build_space(stored.space.to_dict()) if stored is not None else None
+    if isinstance(before, Palette) and before.centers and (before.size, before.basis) == (palette.size, palette.basis):
+        learned = before
+    else:
+        learned = learn(config.data, palette, config.seed)
+    with config.unlocked():
+        config.space.update(centers=learned.centers, frequencies=learned.frequencies)
+
+
+def learn(data: ml_collections.ConfigDict, palette: Palette, seed: int) -> Palette:
+    """Returns `palette` with the `size` centres that k-means finds among colours of the training pictures.
+
+    k-means++ (Arthur and Vassilvitskii 2007) and Lloyd's iterations in the units of the basis, over 131,072
+    pixels, drawn evenly from up to 4,096 pictures. Centres go from the most to the least frequent, and are
+    rounded to 3 decimals. The same for the same seed, on every host.
+
+    Args:
+      data: `source`, `train_split`, `image_size` and what chooses among the pictures.
+      palette: its `size` and `basis`.
+      seed: of the pictures, the pixels and the first centres.
+
+    Raises:
+      UserError: no picture can be read; the pictures do not have that many different colours.
+    """
+    rng = np.random.default_rng(seed)
+    pixels = _sample(data, rng)
+    points = np.asarray(palette.coordinates(jnp.asarray(pixels, jnp.float32) / 255), np.float64)
+    different = len(np.unique(points, axis=0))
+    if different < palette.size:
+        raise UserError(
+            f'space.size is {palette.size}, but the training pictures of {data.source} {data.train_split} have '
+            f'only {different} different colours; use a smaller one'
+        )
+    centers = np.round(_kmeans(points, palette.size, rng), 3)
+    counts = np.bincount(vq.vq(points, centers)[0], minlength=palette.size)
+    order = np.argsort(-counts, kind='stable')
+    # Hosts may differ in the last digit, and so in a class: all take the first one's.
+    learned = np.float32(centers[order]), np.float32(counts[order] / len(points))
+    centers, frequencies = multihost_utils.broadcast_one_to_all(learned)
+    _LOG.info('space: %d colours learned from %d training pixels', palette.size, len(points))
+    return dataclasses.replace(
+        palette,
+        centers=tuple(tuple(round(float(v), 3) for v in center) for center in centers),
+        frequencies=tuple(round(float(v), 6) for v in frequencies),
+    )
+
+
+def _sample(data: ml_collections.ConfigDict, rng: np.random.Generator) -> UInt8[np.ndarray, 'n 3']:
+    """Random pixels of the centre crops of random training pictures."""
+    chosen = rng.permutation(pipeline.training_pictures(data))[:_PICTURES]
+    decoder = open_decoder(data.source, data.train_split, data.image_size, data.labels, data.resize)
+    places = rng.integers(0, data.image_size**2, (len(chosen), -(-_PIXELS // len(chosen))))
+
+    def draw(index: int, places: Int[np.ndarray, ' n']) -> UInt8[np.ndarray, 'm 3']:
+        with contextlib.suppress(pictures.UnreadableError):
+            return decoder(index, 0.5, 0.5).reshape(-1, 3)[places]
+        return np.zeros((0, 3), np.uint8)
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        pixels = np.concatenate(list(pool.map(draw, chosen.tolist(), places)))
+    if not len(pixels):
+        raise UserError(f'none of the training pictures of {data.source} {data.train_split} can be read')
+    return pixels
+
+
+def _kmeans(points: Float[np.ndarray, 'n d'], size: int, rng: np.random.Generator) -> Float[np.ndarray, 'k d']:
+    for _ in range(_ATTEMPTS):
+        # A class that lost all its points would never be learned: start anew.
+        with contextlib.suppress(vq.ClusterError):
+            return vq.kmeans2(points, size, iter=_ITERATIONS, minit='++', missing='raise', rng=rng)[0]
+    raise UserError(f'space.size={size} colours are more than k-means finds in the training pictures; use fewer')

@@ -1,0 +1,147 @@
+"""Weights that someone else has trained: found or downloaded, checked, read, put into a fresh generator."""
+
+import contextlib
+import hashlib
+import logging
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from jaxcolor.errors import UserError
+from jaxcolor.models import state_dict
+
+_HUB = 'hf:'
+_HUB_FILE = 'model.safetensors'
+_TORCH_SUFFIXES = ('.pth', '.pt')
+_DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.[a-z]+')  # torchvision's: resnet18-f37072fd.pth
+_SHA256 = re.compile(r'[0-9a-f]{64}')
+
+_LOG = logging.getLogger(__name__)
+
+
+def load_backbone(params: Any, batch_stats: Any, weights: str, sha256: str | None = None) -> tuple[Any, Any]:
+    """Puts pretrained weights into the `backbone` of a generator.
+
+    The file is checked by SHA-256: against `sha256`, against the digits in a name like torchvision's
+    `resnet18-f37072fd.pth`, and against what the hub says of a file that it keeps under its digest.
+
+    Args:
+      params: of a generator that has a `backbone`: `resnet_unet`.
+      batch_stats: of the same.
+      weights: what to read: a file `*.safetensors`, `*.pth` or `*.pt` with torchvision's names; or
+        `hf:OWNER/NAME` or `hf:OWNER/NAME/FILE` on the Hugging Face hub, `hf:timm/resnet18.tv_in1k` say, which is
+        downloaded unless it is in the hub's cache already. FILE is `model.safetensors` unless given.
+      sha256: of the file, 64 hexadecimal digits; None checks only what the other two say.
+
+    Returns:
+      `params` and `batch_stats` with the weights in place.
+
+    Raises:
+      UserError: no backbone, no such file, no network, another digest, a file that can't be read, weights of
+        another network.
+    """
+    if 'backbone' not in params:
+        raise UserError(
+            f"pretrained.weights={weights!r} needs a generator with a backbone; use 'resnet_unet', or '' for none"
+        )
+    path = _download(weights) if weights.startswith(_HUB) else Path(weights).expanduser()
+    if path.suffix not in ('.safetensors', *_TORCH_SUFFIXES):
+        raise UserError(f'pretrained.weights={weights!r}: {path.name} is neither .safetensors nor .pth nor .pt')
+    if not path.is_file():
+        raise UserError(f"pretrained.weights={weights!r}: no such file; pass a file, {_HUB}OWNER/NAME, or '' for none")
+    digest = _check_digest(path, weights, sha256)
+    entries = _read_torch(path) if path.suffix in _TORCH_SUFFIXES else _read_safetensors(path)
+    try:
+        backbone = state_dict.to_flax(entries, params['backbone'], batch_stats['backbone'])
+    except UserError as error:
+        raise UserError(f'pretrained.weights={weights!r}: {error}') from error
+    _LOG.info('backbone from %s, SHA-256 %s', weights, digest)
+    return {**params, 'backbone': backbone[0]}, {**batch_stats, 'backbone': backbone[1]}
+
+
+def _download(weights: str) -> Path:
+    """Returns where the hub's cache holds a file, which is downloaded first if it is not there."""
+    owner, _, rest = weights.removeprefix(_HUB).partition('/')
+    name, _, file = rest.partition('/')
+    if not owner or not name:
+        raise UserError(f'pretrained.weights={weights!r}: a hub id is {_HUB}OWNER/NAME or {_HUB}OWNER/NAME/FILE')
+    file = file or _HUB_FILE
+    try:
+        import huggingface_hub
+        from huggingface_hub.errors import LocalEntryNotFoundError
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f'pretrained.weights={weights!r} needs huggingface_hub: pip install "jaxcolor[train]", or pass a file'
+        ) from error
+    repository = f'{owner}/{name}'
+    try:
+        with contextlib.suppress(LocalEntryNotFoundError):
+            return Path(huggingface_hub.hf_hub_download(repository, file, local_files_only=True))
+        # Asks once. Where there is no network, the download itself would try for half a minute, warning all along.
+        huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url(repository, file))
+        return Path(huggingface_hub.hf_hub_download(repository, file))
+    except Exception as error:  # no network, no such repository or file, a gated one, no space, ...
+        raise UserError(
+            f'pretrained.weights={weights!r} is not in the cache, and {file} can not be downloaded: '
+            f"{_reason(error)}\npass a file downloaded elsewhere, *.safetensors or *.pth, or '' for no pretraining"
+        ) from error
+
+
+def _check_digest(path: Path, weights: str, sha256: str | None) -> str:
+    """Returns the SHA-256 of a file, which is what everyone who names one says."""
+    with path.open('rb') as file:
+        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    expected = []
+    if sha256 is not None:
+        if not _SHA256.fullmatch(sha256.lower()):
+            raise UserError(f'pretrained.sha256={sha256!r} is not 64 hexadecimal digits')
+        expected.append((sha256.lower(), 'as given'))
+    if match := _DIGEST_IN_NAME.search(path.name):
+        expected.append((match[1], 'as its name says'))
+    # The hub's cache links the file to a blob, which is named by its SHA-256 unless it is small enough for git.
+    if weights.startswith(_HUB) and path.is_symlink() and _SHA256.fullmatch(path.readlink().name):
+        expected.append((path.readlink().name, 'as the hub says'))
+    for wanted, where in expected:
+        if not digest.startswith(wanted):
+            raise UserError(
+                f'pretrained.weights={weights!r}: {path.resolve()} has SHA-256 {digest}, not {wanted} {where}; '
+                'it is damaged or another file: delete it and download it again'
+            )
+    return digest
+
+
+def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    try:
+        import safetensors
+        from safetensors.numpy import load_file
+    except ModuleNotFoundError as error:
+        raise UserError(f'{path} needs the package safetensors: pip install "jaxcolor[train]"') from error
+    try:
+        return load_file(path)
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f'{path} can not be read as safetensors: {_reason(error)}; is it whole?') from error
+
+
+def _read_torch(path: Path) -> dict[str, np.ndarray]:
+    """Reads tensors alone: a file that wants to run code is refused."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f'{path} needs PyTorch, which is not installed: pip install torch, or pass the weights as *.safetensors'
+        ) from error
+    try:
+        entries = torch.load(path, map_location='cpu', weights_only=True)
+        return {name: tensor.float().numpy() for name, tensor in entries.items()}
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise UserError(f'{path} can not be read as a PyTorch state dict: {_reason(error)}; is it whole?') from error
+    except AttributeError as error:
+        raise UserError(f'{path} is not a PyTorch state dict, names with tensors: {_reason(error)}') from error
+
+
+def _reason(error: Exception) -> str:
+    first = (str(error).strip().splitlines() or [''])[0]
+    return f'{type(error).__name__}: {first}'[:200]
