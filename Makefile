@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint format bench clean
+.PHONY: quickstart test lint format bench zoo clean
 
 # A stamp for each set of extras, remade when pyproject.toml changes.
 $(VENV)/%.installed: pyproject.toml
@@ -31,6 +31,9 @@ format: $(VENV)/train,test.installed
 bench: $(VENV)/train,bench.installed
 	$(BIN)/python tests/benchmarks/gan_step.py
 	$(BIN)/python tests/benchmarks/input_pipeline.py $(FOLDER)
+
+zoo: $(VENV)/train.installed
+	$(BIN)/python tests/benchmarks/zoo.py $(if $(FOLDER),--folder='$(FOLDER)')
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

@@ -22,8 +22,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     config.num_epochs = 20.0
     config.log_every = 100
     if variant == 'smoke':
-        configs.choose(config, 'generator', 'unet', depth=5, filters=4)
-        configs.choose(config, 'discriminator', 'patchgan', n_layers=1, filters=4)
-        config.update(num_steps=4, eval_every=4, log_every=2)
-        config.data.update(batch_size=8, train_split='train[:64]', test_split='test[:24]')
+        configs.smoke(config, image_size=32)
+        config.generator.filters = 4
+        config.discriminator.filters = 4
     return config

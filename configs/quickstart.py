@@ -22,7 +22,6 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     config.eval_every = 100
     config.log_every = 25
     if variant == 'smoke':
-        configs.choose(config, 'generator', 'unet', depth=3, filters=4)
-        config.data.update(image_size=16, batch_size=8)
-        config.update(num_steps=4, eval_every=4, log_every=2)
+        configs.smoke(config, image_size=16)
+        config.generator.update(depth=3, filters=4)
     return config
