@@ -1,9 +1,10 @@
 """The colour classifier of seed 003: each pixel of a horse is one of 24 colours found by k-means.
 
-A U-Net of strided and transposed convolutions with skips; the report shows no widths. Its log has the form of
-the University of Toronto course script "Colourization of CIFAR-10 Horses via classification": the batch of 100,
-Adam at 1e-3 and the skip from the picture itself are that script's. Without that skip (pix2pix has none at full
-size) the accuracy was 46 % after 20 epochs, below the 53 % of choosing each pixel's own grey.
+A U-Net of strided and transposed convolutions with skips; the report shows no sizes. Its log has the form of
+the University of Toronto course script "Colourization of CIFAR-10 Horses via classification": the two levels of
+32 and 64 channels, the skip from the picture itself, the batch of 100 and Adam at 1e-3 are that script's. Without
+that skip (pix2pix has none at full size) five levels reached 46 % after 20 epochs, below the 53 % of taking each
+pixel's own grey; with it, four levels reached 51 % and knew the 5,000 horses by heart.
 After 100 epochs the report has a validation accuracy of 59.8 % and a loss of 0.9769.
 
     TFDS_DATA_DIR=… python -m jaxcolor.main --config=configs/cifar_palette.py
@@ -23,7 +24,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     config = configs.default()
     config.data.update(source='tfds:cifar10', labels=('horse',), image_size=32, batch_size=100)
     configs.choose(config, 'space', 'palette', size=24, basis='rgb')
-    configs.choose(config, 'generator', 'unet', depth=4, filters=32, input_skip=True, output_activation='identity')
+    configs.choose(config, 'generator', 'unet', depth=2, filters=32, input_skip=True, output_activation='identity')
     config.discriminator = None
     config.loss.update(reconstruction='cross_entropy', reconstruction_weight=1.0)
     config.generator_optimizer.update(learning_rate=1e-3, b1=0.9)
