@@ -5,9 +5,9 @@ patches of 16. A U-Net of five levels has, by the report's formula, no dropout.
 
     TFDS_DATA_DIR=… python -m jaxcolor.main --config=configs/cifar_pix2pix.py
 
-Three epochs (--config.num_epochs=3, a few minutes on two quiet CPU cores): as colourful as the truth (35.4; 33.7) and by
-every other score worse than grey: PSNR 22.24 dB (grey 24.83), Delta E 12.25 (10.46). The discriminator pays for colour,
-not for the right one, and leaves bright spots.
+Three epochs (--config.num_epochs=3, a few minutes on two quiet CPU cores): as colourful as the truth (35.4; 33.7),
+and by every other score worse than grey: PSNR 22.24 dB (grey 24.83), Delta E 12.25 (10.46). The discriminator pays
+for colour, not for the right one, and leaves bright spots.
 """
 
 import ml_collections
