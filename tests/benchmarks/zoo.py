@@ -1,6 +1,6 @@
 """A few steps of every config of `configs/`, on whatever pictures are there: does it run, how fast, does it learn?
 
-    python tests/benchmarks/zoo.py [--folder PHOTOS] [--steps 20] [--batch 4] [--smoke] [NAME ...]
+    python tests/benchmarks/zoo.py [--folder PHOTOS] [--steps 10] [--batch 2] [--smoke] [NAME ...]
 
 Configs of CIFAR-10 read it where $TFDS_DATA_DIR has it prepared; all others, and these where it has not, read
 PHOTOS where that is given and the bundled pictures otherwise. Each takes the same batch over and over, so that a
@@ -144,8 +144,8 @@ def main() -> None:
     names = [path.stem for path in there]
     parser.add_argument('names', nargs='*', metavar='NAME', help=f'which ones; all if left out: {", ".join(names)}')
     parser.add_argument('--folder', help='a folder of pictures')
-    parser.add_argument('--steps', type=int, default=20, help='of each config, 2 or more')
-    parser.add_argument('--batch', type=int, default=4, help=f'of those above {SMALL} px')
+    parser.add_argument('--steps', type=int, default=10, help='of each config, 2 or more')
+    parser.add_argument('--batch', type=int, default=2, help=f'of those above {SMALL} px')
     parser.add_argument('--smoke', action='store_true', help='their variants `:smoke`')
     args = parser.parse_args()
     chosen = args.names or names
