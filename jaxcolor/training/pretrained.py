@@ -92,8 +92,11 @@ def _download(weights: str) -> Path:
 
 def _check_digest(path: Path, weights: str, sha256: str | None) -> str:
     """Returns the SHA-256 of a file, which is what everyone who names one says."""
-    with path.open('rb') as file:
-        digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    try:
+        with path.open('rb') as file:
+            digest = hashlib.file_digest(file, 'sha256').hexdigest()
+    except OSError as error:
+        raise UserError(f'pretrained.weights={weights!r} can not be read: {error.strerror}') from error
     expected = []
     if sha256 is not None:
         if not _SHA256.fullmatch(sha256.lower()):

@@ -226,6 +226,15 @@ def test_weights_that_are_nowhere(fresh, weights, message):
         load_backbone(*fresh, weights)
 
 
+def test_a_file_that_the_system_does_not_let_be_read(fresh, tmp_path):
+    memory = Path('/proc/self/mem')  # a regular file, and nothing is mapped where it begins
+    if not memory.exists():
+        pytest.skip('needs Linux')
+    (tmp_path / 'resnet.safetensors').symlink_to(memory)
+    with pytest.raises(UserError, match=r'resnet\.safetensors.* can not be read: Input/output error'):
+        load_backbone(*fresh, str(tmp_path / 'resnet.safetensors'))
+
+
 def test_a_generator_without_backbone(file):
     with pytest.raises(UserError, match="needs a generator with a backbone; use 'resnet_unet'"):
         load_backbone({'down_0': {}}, {}, str(file))
