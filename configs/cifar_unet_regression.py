@@ -7,7 +7,8 @@ linear, so the scale is RGB in [0, 1].
     TFDS_DATA_DIR=… python -m jaxcolor.main --config=configs/cifar_unet_regression.py
 
 Compare `target_mse`, `target_mae` and `accuracy` (the share of pixels whose largest channel agrees, which is what
-Keras calls accuracy here) in evaluations.jsonl with figure 30; see configs/README.md.
+Keras calls accuracy here) in evaluations.jsonl with figure 30. Ten epochs (--config.num_epochs=10), 42 minutes of
+processor time: MAE 0.058, accuracy 0.51; the report has 0.0492 and 0.49. See configs/README.md.
 """
 
 import ml_collections
