@@ -103,7 +103,7 @@ def _named(section: str, name: str, **fields: Any) -> dict[str, Any]:
 
 
 def smoke(config: ml_collections.ConfigDict, image_size: int) -> None:
-    """Makes `config` a run of half a minute that shows whether it works: a few steps on eight small pictures.
+    """Makes `config` a short run that shows whether it works: 24 steps on eight small pictures.
 
     The networks keep their form; the config file makes them narrow. Photographs are the bundled ones.
     """
