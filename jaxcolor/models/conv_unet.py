@@ -12,6 +12,7 @@ from jaxcolor.models.layers import (
     STYLES,
     Activation,
     ConvTranspose,
+    WithoutDropout,
     activation,
     check_divisible,
     keras_conv,
@@ -19,7 +20,7 @@ from jaxcolor.models.layers import (
 )
 
 
-class ConvUNet(nn.Module):
+class ConvUNet(WithoutDropout, nn.Module):
     """Generator of seed 000 Figures 28 and 29 (Ronneberger et al. 2015), as Keras builds it.
 
     `depth` levels of `filters * 2^i` channels, each of two 3x3 convolutions with BatchNorm and LeakyReLU; max
@@ -34,10 +35,6 @@ class ConvUNet(nn.Module):
     output_activation: str = 'identity'
     dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
-
-    def has_dropout(self) -> bool:
-        """Say that an rng 'dropout' makes no difference."""
-        return False
 
     def check_size(self, height: int, width: int) -> None:
         """Raise UserError unless pictures of height x width can be halved `depth` - 1 times."""

@@ -8,14 +8,14 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jaxcolor.models.layers import STYLES, check_divisible, keras_conv
+from jaxcolor.models.layers import STYLES, WithoutDropout, check_divisible, keras_conv
 
 # The last layer is a BatchNorm, so its scale is the spread of the chroma that comes out. True chroma spreads by
 # about 0.1; from Keras' 1 the network needs epochs to get there, and colours worse than grey meanwhile.
 _CHROMA = 0.1
 
 
-class DCGAN(nn.Module):
+class DCGAN(WithoutDropout, nn.Module):
     """Encoder-decoder of seed 000 Figure 4, as Keras builds it.
 
     3x3 convolutions with Keras' 'same' padding, BatchNorm with Keras' defaults (epsilon 1e-3, momentum 0.99)
@@ -30,10 +30,6 @@ class DCGAN(nn.Module):
     filters: int = 32
     dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
-
-    def has_dropout(self) -> bool:
-        """Say that an rng 'dropout' makes no difference."""
-        return False
 
     def check_size(self, height: int, width: int) -> None:
         """Raise UserError unless pictures of height x width can be halved twice."""

@@ -266,6 +266,14 @@ def keras_conv(features: int, dtype: DTypeLike, kernel_size: int = 3, stride: in
     return Conv(features, kernel_size, stride, kernel_init=INITIALIZERS['glorot'], dtype=dtype, **options)
 
 
+class WithoutDropout:
+    """What a generator without dropout says of it."""
+
+    def has_dropout(self) -> bool:
+        """Say that an rng 'dropout' makes no difference."""
+        return False
+
+
 class Dropout(nn.Module):
     """Set a share `rate` of the elements to 0 and scale up the rest, if the caller passes an rng 'dropout'.
 

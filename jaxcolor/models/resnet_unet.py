@@ -5,14 +5,14 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxcolor.models.layers import Conv, Norm, activation, check_divisible
+from jaxcolor.models.layers import Conv, Norm, WithoutDropout, activation, check_divisible
 from jaxcolor.models.resnet import ResNet18
 
 _he_normal = nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')
 _torch_uniform = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')  # PyTorch's default
 
 
-class ResNetUNet(nn.Module):
+class ResNetUNet(WithoutDropout, nn.Module):
     """Generator of seed 001 sections 4.4 and 6.3.
 
     The seed tells the encoder alone. Its cited source (Shariatnia 2020, "Colorizing black & white images with
@@ -30,10 +30,6 @@ class ResNetUNet(nn.Module):
     output_activation: str = 'identity'
     dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
-
-    def has_dropout(self) -> bool:
-        """Return False: there is none."""
-        return False
 
     def check_size(self, height: int, width: int) -> None:
         """Raise UserError unless pictures of height x width can be halved five times."""

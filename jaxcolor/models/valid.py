@@ -8,14 +8,14 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxcolor.errors import UserError
-from jaxcolor.models.layers import INITIALIZERS, STYLES, ConvTranspose, activation, keras_conv
+from jaxcolor.models.layers import INITIALIZERS, STYLES, ConvTranspose, WithoutDropout, activation, keras_conv
 
 _KERNELS = (5, 3, 3)  # of the three convolutions of a level
 _LEVELS = 3
 _LOST = _LEVELS * sum(size - 1 for size in _KERNELS)  # pixels that no padding gives back
 
 
-class ValidGenerator(nn.Module):
+class ValidGenerator(WithoutDropout, nn.Module):
     """Encoder-decoder of seed 000 Figure 18, as Keras builds it.
 
     No part of it is padded, strided or pooled, which is why it is no `UNet`: nine 'valid' convolutions take
@@ -31,10 +31,6 @@ class ValidGenerator(nn.Module):
     output_activation: str = 'relu'
     dtype: DTypeLike = jnp.float32
     axis_name: str | None = None
-
-    def has_dropout(self) -> bool:
-        """Say that an rng 'dropout' makes no difference."""
-        return False
 
     def check_size(self, height: int, width: int) -> None:
         """Raise UserError where pictures of height x width leave nothing for the bottleneck."""

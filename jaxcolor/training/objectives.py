@@ -8,11 +8,12 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from jaxcolor.color.spaces import Target
+
 Logits = Float[Array, 'b *patches']
 Picture = Float[Array, 'b h w c']
 Labels = Int[Array, 'b h w 1']
 Scalar = Float[Array, '']
-Target = Picture | Labels
 Reconstruction = Callable[[Picture, Target], Scalar]  # of what the generator says, and what it should have
 
 

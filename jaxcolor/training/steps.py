@@ -12,7 +12,7 @@ import jax
 import optax
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
 
-from jaxcolor.color.spaces import flip
+from jaxcolor.color.spaces import Target, flip
 from jaxcolor.training import objectives
 from jaxcolor.training.parallel import AXIS
 from jaxcolor.training.state import Player, System, TrainState
@@ -20,7 +20,6 @@ from jaxcolor.training.state import Player, System, TrainState
 Batch = dict[str, UInt8[Array, 'b h w 3'] | Bool[Array, ' b']]
 Grey = Float[Array, 'b h w 1']
 Colour = Float[Array, 'b h w c']
-Target = objectives.Target
 Terms = dict[str, Float[Array, '']]
 Gradient = Callable[[Colour], tuple[Any]]
 
