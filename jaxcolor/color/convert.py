@@ -43,10 +43,15 @@ def lab_to_rgb(lab: Float[Array, '*b 3']) -> Float[Array, '*b 3']:
     A colour outside the sRGB gamut is clipped channel by channel, and no gradient flows through a clipped
     channel: a loss that must pull such colours back belongs on Lab itself.
     """
+    return encode(lab_to_linear(lab))
+
+
+def lab_to_linear(lab: Float[Array, '*b 3']) -> Float[Array, '*b 3']:
+    """CIELAB as linear light of sRGB's primaries, float32; outside [0, 1] where sRGB can't show the colour."""
     L, a, b = _channels(lab)
     y = (L + 16) / 116
     xyz = jnp.stack([_expand(y + a / 500), _expand(y), _expand(y - b / 200)], axis=-1)
-    return encode(jnp.stack(_mix(_RGB_FROM_XYZ * _WHITE, xyz), axis=-1))
+    return jnp.stack(_mix(_RGB_FROM_XYZ * _WHITE, xyz), axis=-1)
 
 
 def rgb_to_luv(rgb: Float[Array, '*b 3']) -> Float[Array, '*b 3']:
@@ -93,6 +98,15 @@ def lightness_to_rgb(lightness: Float[Array, '*b 1']) -> Float[Array, '*b 3']:
     """The neutral sRGB in [0, 1] (R = G = B) of CIE lightness L* in [0, 100]; float32."""
     level = encode(_expand((lightness.astype(jnp.float32) + 16) / 116))
     return jnp.broadcast_to(level, (*level.shape[:-1], 3))
+
+
+def green_of_lightness(
+    lightness: Float[Array, '*b'], red: Float[Array, '*b'], blue: Float[Array, '*b']
+) -> Float[Array, '*b']:
+    """The green that gives a colour of this red and blue its lightness L*; sRGB in [0, 1], clipped; float32."""
+    r, g, b = (float(weight) for weight in _XYZ_FROM_RGB[1])
+    luminance = _expand((lightness.astype(jnp.float32) + 16) / 116)
+    return encode((luminance - r * decode(red) - b * decode(blue)) / g)
 
 
 def decode(rgb: Float[Array, '*b']) -> Float[Array, '*b']:

@@ -105,7 +105,7 @@ class Checkpoints:
             try:
                 restored = self._manager.restore(step, args=abstract)
             except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
-                unreadable[step] = _first_line(error)
+                unreadable[step] = first_line(error)
             else:
                 for broken, reason in unreadable.items():
                     _LOG.warning('checkpoint %d is broken and set aside, taking %d: %s', broken, step, reason)
@@ -153,12 +153,13 @@ class Checkpoints:
             # Orbax may count the one that failed, so the disk is asked.
             whole = sorted(int(path.name) for path in self.path.iterdir() if path.name.isdigit())
             raise UserError(
-                f'could not save a checkpoint in {self.path}: {_first_line(error)}\n'
+                f'could not save a checkpoint in {self.path}: {first_line(error)}\n'
                 f'earlier checkpoints {whole} are whole; make room and run the same line again to resume'
             ) from error
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """Returns what a failed read or write says, without the lines that only developers of Orbax understand."""
     text = str(error) or repr(error)
     full = os.strerror(errno.ENOSPC)  # TensorStore says it at the end of several lines
     return full if full in text else text.splitlines()[0][:200]

@@ -1,10 +1,7 @@
 """The training program: step, log, evaluate, save, and stop when asked to."""
 
 import contextlib
-import signal
-from collections.abc import Iterator
 from functools import partial
-from types import FrameType
 from typing import NamedTuple
 
 import jax
@@ -18,6 +15,7 @@ from jaxcolor.data import pipeline
 from jaxcolor.errors import InterruptedRunError, UserError
 from jaxcolor.evaluation.evaluate import score_names
 from jaxcolor.evaluation.figures import sample_grid, write_png
+from jaxcolor.signals import catch_signals
 from jaxcolor.training import palette, parallel, pretrained, totals
 from jaxcolor.training.checkpoints import Checkpoints, goodness
 from jaxcolor.training.console import Console
@@ -210,26 +208,6 @@ def out_of_patience(config: ml_collections.ConfigDict, evaluations: list[dict[st
         return False
     values = [goodness(config.metric, scores) for scores in evaluations]
     return max(values[-config.patience :]) <= max(values[: -config.patience])
-
-
-@contextlib.contextmanager
-def catch_signals() -> Iterator[list[int]]:
-    """Gathers SIGTERM and SIGINT in a list; after the first, the next one acts as ever."""
-    received: list[int] = []
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
-        for other, handler in before.items():
-            signal.signal(other, handler)
-
-    for number in before:
-        signal.signal(number, note)
-    try:
-        yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, int | float]:

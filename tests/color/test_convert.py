@@ -105,3 +105,17 @@ def test_lightness_is_that_of_lab_and_back_is_neutral():
 def test_black_and_white_are_hit_exactly():
     ends = np.asarray(convert.lightness_to_rgb(convert.rgb_to_lightness(jnp.array([[0.0] * 3, [1.0] * 3]))))
     np.testing.assert_allclose(ends, [[0.0] * 3, [1.0] * 3], atol=1e-6)
+
+
+def test_linear_light_says_how_far_outside_the_gamut_a_color_is():
+    lab = np.array([[50, 120, -90], [30, -80, 10], [97, 5, 90]], np.float32)
+    expected = skimage.color.lab2xyz(lab.astype(float)) @ np.linalg.inv(skimage.color.colorconv.xyz_from_rgb).T
+    assert expected.min() < -0.01
+    np.testing.assert_allclose(convert.lab_to_linear(jnp.asarray(lab)), expected, atol=1e-4)
+
+
+def test_green_of_lightness_completes_a_color():
+    rgb = colors()
+    lightness = skimage.color.rgb2lab(rgb.astype(float))[..., 0].astype(np.float32)
+    green = convert.green_of_lightness(*(jnp.asarray(a) for a in (lightness, rgb[:, 0], rgb[:, 2])))
+    np.testing.assert_allclose(green, rgb[:, 1], atol=1e-4)

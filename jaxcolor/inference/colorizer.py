@@ -1,0 +1,360 @@
+"""`Colorizer`: a trained network that gives photographs of any size their colour."""
+
+import dataclasses
+import itertools
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from etils import epath
+from flax import linen as nn
+from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+
+from jaxcolor.color.palette import Palette
+from jaxcolor.color.spaces import Space
+from jaxcolor.errors import UserError
+from jaxcolor.inference import inputs, render
+from jaxcolor.inference.inputs import Picture
+from jaxcolor.inference.restore import Model, restore
+
+_WORK = 2**20  # pixels in flight: of a batch through the network, of a batch of tiles
+_BATCH = 32
+_TILES = (128, 256, 512, 1024)
+_LONGEST = 4  # sides beyond 4:1 are squeezed for the network, not for the result
+
+
+class Options(NamedTuple):
+    """How pictures are coloured; see `Colorizer.__call__`."""
+
+    saturation: float = 1.0
+    temperature: float | None = None
+    samples: int | None = None
+    seed: int = 0
+    flip_average: bool = False
+
+
+class _Plan(NamedTuple):
+    """How a picture passes through the network: scaled to `content`, mirrored at its ends up to `shape`."""
+
+    content: tuple[int, int]
+    shape: tuple[int, int]
+    filtered: bool
+
+
+class Colorizer:
+    """Colours grey photographs, or coloured ones anew by their lightness.
+
+    The network sees a small copy; the photograph keeps its own lightness at full size, and takes only its chroma
+    from the network, interpolated along the edges (`render`). Seed 004 section 3.9 colours at the network's size.
+
+        colorizer = Colorizer.restore('runs/quickstart')
+        colorizer(Image.open('grandmother.jpg')).save('in_colour.png')
+
+    Attributes:
+      config: the run's.
+      step: of the checkpoint.
+      space: what the generator's words mean.
+      generator: the Linen module.
+      variables: its parameters and running statistics, on the device.
+      render_size: the shorter side of the small copy, in pixels.
+    """
+
+    def __init__(self, model: Model, render_size: int | None = None):
+        """Takes what `restore.restore` read; UserError for a `render_size` that the network can't work at."""
+        self.config, self.step, self.space, self.generator, variables = model
+        self.variables = jax.device_put(variables)
+        wanted = self.config.data.image_size if render_size is None else render_size
+        if not 1 <= wanted <= 4096:
+            raise UserError(
+                f'render_size={wanted} is out of range; use 1 to 4096, {self.config.data.image_size} as trained'
+            )
+        self._step_size, self.render_size = _granularity(self.generator, wanted)
+        self._predict = jax.jit(partial(predict, self.generator), static_argnames=('space', 'filtered', 'flip_average'))
+        self._render = jax.jit(_render_tiles)
+
+    @classmethod
+    def restore(
+        cls, workdir: epath.PathLike, *, checkpoint: str | int | None = None, render_size: int | None = None
+    ) -> 'Colorizer':
+        """Rebuilds the model of a run from its `config.json` and a checkpoint; needs nothing that trained it.
+
+        Args:
+          workdir: of the run, a path or an address such as `gs://…`.
+          checkpoint: `latest`, `best` or a step; left out, the run's outcome (the best where it stops early).
+          render_size: shorter side, in pixels, at which the network works; left out, that of its training
+            pictures. Rounded up to what the network can halve. Larger sees finer things, and less of the whole.
+
+        Raises:
+          UserError: no run, no such checkpoint, none that can be read, or a size out of range.
+        """
+        return cls(restore(workdir, checkpoint), render_size)
+
+    @property
+    def can_sample(self) -> bool:
+        """Whether the model has dropout, the noise that `samples` and `seed` draw."""
+        return self.generator.has_dropout()
+
+    @property
+    def has_palette(self) -> bool:
+        """Whether the model says classes, which `temperature` mixes."""
+        return isinstance(self.space, Palette)
+
+    def describe(self) -> dict[str, Any]:
+        """What a person or a program may want to know about the model; JSON's types only."""
+        return {
+            'generator': self.config.generator.name,
+            'space': self.space.name,
+            'step': self.step,
+            'parameters': sum(leaf.size for leaf in jax.tree.leaves(self.variables['params'])),
+            'image_size': self.config.data.image_size,
+            'render_size': self.render_size,
+            'can_sample': self.can_sample,
+            'has_palette': self.has_palette,
+        }
+
+    def warm_up(self, height: int, width: int) -> None:
+        """Compiles what a grey picture of this size, in bytes, needs."""
+        self(np.zeros((height, width), np.uint8))
+
+    def __call__(
+        self,
+        image: Any,
+        *,
+        saturation: float = 1.0,
+        temperature: float | None = None,
+        samples: int | None = None,
+        seed: int = 0,
+        flip_average: bool = False,
+    ) -> Any:
+        """Colours one picture, or several.
+
+        L* of each result is that of its picture, within the rounding of its pixels' dtype.
+
+        Args:
+          image: a Pillow image; an array [h, w], [h, w, 1], [h, w, 3] or, with alpha, [h, w, 4], of uint8, uint16
+            or floats in [0, 1]; several of one size as an array [b, h, w, c]; or a list of any of these, of any
+            sizes, which share the device's batches.
+          saturation: what the chroma is multiplied by: 0 leaves pictures grey, 1 is what the network said.
+          temperature: of a palette's annealed mean; 0 takes the likeliest colour. Left out, the config's.
+          samples: draw so many colourings of each picture, where the network has dropout.
+          seed: of the noise, where there is any; a picture's noise does not depend on its neighbours.
+          flip_average: colour the mirror image as well, and take the mean of both chromas.
+
+        Returns:
+          What `image` was, of the same sizes and dtypes: RGB or RGBA for Pillow's (8 bits a channel), [h, w, 3] or
+          [h, w, 4] for arrays, a list for a list. With `samples`, a list of so many in place of each picture.
+
+        Raises:
+          UserError: something that is no picture, or an option that the model does not have.
+        """
+        options = Options(saturation, temperature, samples, seed, flip_average)
+        self.check(options)
+        stacked = isinstance(image, np.ndarray) and image.ndim == 4
+        several = stacked or isinstance(image, list | tuple)
+        pictures = [inputs.read(one) for one in (image if several else [image])]
+        draws = [self._colorize(pictures, options, draw) for draw in range(samples or 1)]
+        results = [[p.in_color(drawn[i]) for drawn in draws] for i, p in enumerate(pictures)]
+        chosen = results if samples else [drawn[0] for drawn in results]
+        if stacked and not samples:
+            return np.stack(chosen) if chosen else np.zeros((*image.shape[:3], 3), image.dtype)
+        return chosen if several else chosen[0]
+
+    def check(self, options: Options) -> None:
+        """Checks that the model has what `options` asks for.
+
+        Raises:
+          UserError: it has not, or a number is out of range.
+        """
+        if not 0 <= options.saturation < math.inf:
+            raise UserError(
+                f'saturation={options.saturation} is out of range; use 0 (grey) or more, 1 as the network says'
+            )
+        if options.temperature is not None:
+            if not self.has_palette:
+                raise UserError(
+                    f'temperature={options.temperature}: only palettes have one, the space is {self.space.name!r}'
+                )
+            if not 0 <= options.temperature < math.inf:
+                raise UserError(f'temperature={options.temperature} is out of range; use 0 or more, such as 0.38')
+        if options.samples is not None:
+            if options.samples < 1:
+                raise UserError(f'samples={options.samples} is too small; use 1 or more')
+            if not self.can_sample:
+                raise UserError(f'samples={options.samples}: the network has no dropout, and always says the same')
+        if not 0 <= options.seed < 2**32:
+            raise UserError(f'seed={options.seed} is out of range; use 0 to 2^32 - 1')
+
+    def _colorize(self, pictures: Sequence[Picture], options: Options, draw: int) -> list[np.ndarray]:
+        results = [np.empty((*picture.pixels.shape[:2], 3), picture.pixels.dtype) for picture in pictures]
+        space = self.space
+        if options.temperature is not None:
+            space = dataclasses.replace(space, temperature=options.temperature)  # type: ignore[type-var]
+        key = None
+        if options.samples or self.config.get('sampling') == 'dropout':
+            key = jax.random.fold_in(jax.random.key(options.seed), draw)
+        for plans in self._batches([self._plan(picture) for picture in pictures]):
+            first = next(iter(plans.values()))
+            batch = np.zeros((_up_to_power_of_two(len(plans)), *first.shape, 3), np.uint8)
+            for row, (index, plan) in enumerate(plans.items()):
+                batch[row] = _small_copy(pictures[index], plan)
+            functions = self._predict(
+                self.variables, batch, key, space=space, filtered=first.filtered, flip_average=options.flip_average
+            )
+            self._apply(functions, plans, pictures, results, options.saturation)
+        return results
+
+    def _plan(self, picture: Picture) -> _Plan:
+        height, width = picture.pixels.shape[:2]
+        ratio = self.render_size / min(height, width)
+        content = tuple(min(round(side * ratio), _LONGEST * self.render_size) for side in (height, width))
+        # A quarter of the shorter side: the fewer shapes there are, the fewer programs are compiled.
+        grain = _up_to_multiple(self.render_size // 4, self._step_size)
+        shape = tuple(
+            self.render_size if side == self.render_size else _up_to_multiple(side, grain) for side in content
+        )
+        shape = tuple(_up_to_multiple(side, self._step_size) for side in shape)
+        return _Plan((content[0], content[1]), (shape[0], shape[1]), max(height, width) > max(content))
+
+    def _batches(self, plans: list[_Plan]) -> Iterable[dict[int, _Plan]]:
+        """Yields plans that go through the network together, by the number of their picture."""
+        by_shape = sorted(range(len(plans)), key=lambda i: plans[i][1:])
+        for (shape, _), group in itertools.groupby(by_shape, key=lambda i: plans[i][1:]):
+            size = min(_BATCH, max(1, _WORK // math.prod(shape)))
+            for chosen in _chunks(list(group), size):
+                yield {i: plans[i] for i in chosen}
+
+    def _apply(
+        self,
+        functions: Float[Array, 'b h w 4'],
+        plans: dict[int, _Plan],
+        pictures: Sequence[Picture],
+        results: list[np.ndarray],
+        saturation: float,
+    ) -> None:
+        """Renders the pictures of one batch, tile by tile; the next tiles are on their way as the last are copied."""
+        tiles = [tile for row, index in enumerate(plans) for tile in _tiles(row, index, pictures[index].pixels)]
+        tiles.sort(key=lambda tile: tile.kind)
+        under_way: deque[tuple[Sequence[_Tile], Any]] = deque()
+        for (height, width, channels, dtype), group in itertools.groupby(tiles, key=lambda tile: tile.kind):
+            for chosen in _chunks(list(group), max(1, _WORK // (height * width))):
+                batch = np.zeros((_up_to_power_of_two(len(chosen)), height, width, channels), dtype)
+                for pixels, tile in zip(batch, chosen, strict=False):
+                    part = pictures[tile.picture].pixels[tile.place]
+                    pixels[: part.shape[0], : part.shape[1]] = part
+                places = np.zeros((len(batch), 3, 2), np.float32)
+                places[:, 1:] = 1
+                for place, tile in zip(places, chosen, strict=False):
+                    content, whole = plans[tile.picture].content, pictures[tile.picture].pixels.shape
+                    place[:] = tile.corner, (content[0] / whole[0], content[1] / whole[1]), content
+                rows = np.zeros(len(batch), np.int32)
+                rows[: len(chosen)] = [tile.row for tile in chosen]
+                under_way.append((chosen, self._render(batch, functions, rows, places, np.float32(saturation))))
+                if len(under_way) > 1:
+                    _copy(*under_way.popleft(), results)
+        while under_way:
+            _copy(*under_way.popleft(), results)
+
+
+def predict(
+    generator: nn.Module,
+    variables: Any,
+    image: UInt8[Array, 'b h w 3'],
+    key: PRNGKeyArray | None,
+    *,
+    space: Space,
+    filtered: bool,
+    flip_average: bool,
+) -> Float[Array, 'b h w 4']:
+    """What the generator says to small pictures, as the functions that `render.colorize` applies to large ones.
+
+    Args:
+      generator: in inference: norms by their running statistics.
+      variables: the generator's.
+      image: sRGB.
+      key: of the generator's dropout, the same noise for every picture; None for no dropout.
+      space: the generator's.
+      filtered: along the edges of lightness, for pictures larger than these.
+      flip_average: the mean with what the generator says to the mirror image.
+    """
+    x, _ = space.split(image)
+
+    def said(x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w 2']:
+        if key is None:
+            y: Any = generator.apply(variables, x, train=False)
+        else:
+            # One picture at a time sees the noise, so that it does not depend on the batch.
+            y = jax.vmap(lambda one: generator.apply(variables, one[None], train=False, rngs={'dropout': key})[0])(x)
+        return render.chroma(space, x, y)
+
+    chroma = said(x)
+    if flip_average:
+        chroma = (chroma + said(x[:, :, ::-1])[:, :, ::-1]) / 2
+    return render.guide((x + 1) / 2, chroma) if filtered else render.constant(chroma)
+
+
+def _render_tiles(
+    pixels: render.Pixels,
+    functions: Float[Array, 'b h w 4'],
+    rows: Int[Array, ' n'],
+    places: Float[Array, 'n 3 2'],
+    saturation: Float[Array, ''],
+) -> render.Colors:
+    return render.colorize(pixels, functions[rows], places[:, 0], places[:, 1], places[:, 2], saturation)
+
+
+class _Tile(NamedTuple):
+    row: int  # of its picture in the batch that went through the network
+    picture: int
+    corner: tuple[int, int]
+    kind: tuple[int, int, int, str]  # height, width, channels, dtype
+
+    @property
+    def place(self) -> tuple[slice, slice]:
+        return tuple(slice(start, start + size) for start, size in zip(self.corner, self.kind[:2], strict=True))  # type: ignore[return-value]
+
+
+def _tiles(row: int, index: int, pixels: np.ndarray) -> list[_Tile]:
+    height, width = (next((tile for tile in _TILES if tile >= side), _TILES[-1]) for side in pixels.shape[:2])
+    kind = (height, width, pixels.shape[2], pixels.dtype.name)
+    corners = itertools.product(range(0, pixels.shape[0], height), range(0, pixels.shape[1], width))
+    return [_Tile(row, index, corner, kind) for corner in corners]
+
+
+def _copy(tiles: Sequence[_Tile], rendered: Any, results: list[np.ndarray]) -> None:
+    for pixels, tile in zip(np.asarray(rendered), tiles, strict=False):
+        part = results[tile.picture][tile.place]
+        part[:] = pixels[: part.shape[0], : part.shape[1]]
+
+
+def _small_copy(picture: Picture, plan: _Plan) -> UInt8[np.ndarray, 'h w 3']:
+    small = inputs.thumbnail(picture.pixels, *plan.content)
+    return np.pad(small, [(0, s - c) for s, c in zip(plan.shape, plan.content, strict=True)] + [(0, 0)], 'symmetric')
+
+
+def _granularity(generator: nn.Module, wanted: int) -> tuple[int, int]:
+    """The step in which sizes may grow, and the least size of at least `wanted`, in pixels."""
+    for step in (2**power for power in range(13)):
+        size = _up_to_multiple(wanted, step)
+        try:
+            generator.check_size(size, size + step)
+        except UserError as error:
+            reason = error
+        else:
+            return step, size
+    raise UserError(f'render_size={wanted}: {reason}')
+
+
+def _up_to_multiple(number: int, step: int) -> int:
+    return max(1, -(-number // step)) * step
+
+
+def _up_to_power_of_two(number: int) -> int:
+    return 1 << (number - 1).bit_length()
+
+
+def _chunks(items: list[Any], size: int) -> Iterable[list[Any]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

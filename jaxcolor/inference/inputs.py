@@ -1,0 +1,92 @@
+"""Pictures as callers have them, Pillow's or arrays, and results of the same kind."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float, UInt8, UInt16
+from PIL import Image
+
+from jaxcolor.errors import UserError
+
+Pixels = UInt8[np.ndarray, 'h w c'] | UInt16[np.ndarray, 'h w c'] | Float[np.ndarray, 'h w c']
+
+_ALPHA = {'LA': 'L', 'La': 'L', 'PA': 'RGB', 'RGBA': 'RGB', 'RGBa': 'RGB'}
+
+
+class Picture(NamedTuple):
+    """A picture to be coloured: grey or sRGB, [h, w, 1 | 3]; bytes, 16 bits, or float32 in [0, 1]."""
+
+    pixels: Pixels
+    alpha: np.ndarray | None = None  # [h, w, 1], of the same dtype
+    pillow: bool = False
+
+    def in_color(self, colored: Pixels) -> Any:
+        """Returns `colored` [h, w, 3] as what this picture was: with its alpha, and as Pillow's."""
+        if self.alpha is not None:
+            colored = np.concatenate([colored, self.alpha], axis=-1)
+        if not self.pillow:
+            return colored
+        return Image.fromarray(colored if colored.dtype == np.uint8 else _bytes(colored))
+
+
+def read(image: Any) -> Picture:
+    """Takes a picture as `Colorizer` takes it.
+
+    Raises:
+      UserError: it is no picture, or has no pixels.
+    """
+    picture = _from_pillow(image) if isinstance(image, Image.Image) else _from_array(np.asarray(image))
+    if 0 in picture.pixels.shape:
+        raise UserError(
+            f'a picture of {picture.pixels.shape[1]} x {picture.pixels.shape[0]} pixels has nothing to colour'
+        )
+    return picture
+
+
+def thumbnail(pixels: Pixels, height: int, width: int) -> UInt8[np.ndarray, 'height width 3']:
+    """Scales a picture as training scales it: bytes, antialiased bicubic."""
+    pixels = pixels if pixels.dtype == np.uint8 else _bytes(pixels)
+    image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+    if image.size != (width, height):
+        image = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
+    return np.asarray(image.convert('RGB'))
+
+
+def _from_pillow(image: Image.Image) -> Picture:
+    if image.mode == 'I' or image.mode.startswith('I;16'):
+        return Picture(np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None], pillow=True)
+    if image.mode == 'F':
+        raise UserError("a picture of Pillow's mode F has no agreed white; scale it to 0-255 and convert it to L")
+    if image.has_transparency_data:
+        color = _ALPHA.get(image.mode, 'L' if image.mode in ('1', 'L') else 'RGB')
+        whole = np.asarray(image.convert('LA' if color == 'L' else 'RGBA'))
+        return Picture(whole[..., :-1], whole[..., -1:], pillow=True)
+    grey = image.mode in ('1', 'L')
+    pixels = np.asarray(image.convert('L' if grey else 'RGB'))
+    return Picture(pixels[..., None] if grey else pixels, pillow=True)
+
+
+def _from_array(array: np.ndarray) -> Picture:
+    if array.ndim == 2:
+        array = array[..., None]
+    if array.ndim != 3 or array.shape[2] not in (1, 3, 4):
+        raise UserError(
+            f'an array of shape {array.shape} is no picture; use [h, w], [h, w, 1], [h, w, 3] or, with alpha, [h, w, 4]'
+        )
+    if array.dtype == bool:
+        array = array.astype(np.uint8) * 255
+    elif np.issubdtype(array.dtype, np.floating):
+        array = array.astype(np.float32)
+        if array.size and not (array.min() >= 0 and array.max() <= 1):
+            raise UserError(
+                f'an array of floats from {array.min():g} to {array.max():g} is no picture; scale it to [0, 1]'
+            )
+    elif array.dtype not in (np.uint8, np.uint16):
+        raise UserError(f'an array of {array.dtype} is no picture; use uint8, uint16, or floats in [0, 1]')
+    return Picture(array[..., :3], array[..., 3:]) if array.shape[2] == 4 else Picture(array)
+
+
+def _bytes(pixels: Pixels) -> UInt8[np.ndarray, 'h w c']:
+    if pixels.dtype == np.uint16:
+        return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    return (pixels * 255 + 0.5).astype(np.uint8)

@@ -1,0 +1,131 @@
+"""A generator as a run left it: rebuilt from `config.json` and one checkpoint, without what training needs."""
+
+import json
+import logging
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import orbax.checkpoint as ocp
+from etils import epath
+from flax import linen as nn
+
+from jaxcolor import config as configs
+from jaxcolor.color.spaces import Space, build_space
+from jaxcolor.errors import UserError
+from jaxcolor.models import build_generator
+from jaxcolor.training.checkpoints import first_line, goodness
+
+_LOG = logging.getLogger(__name__)
+
+
+class Model(NamedTuple):
+    """A trained generator and how its words are read."""
+
+    config: ml_collections.ConfigDict
+    step: int
+    space: Space
+    generator: nn.Module
+    variables: dict[str, Any]  # float32, on the host
+
+
+def restore(workdir: epath.PathLike, checkpoint: str | int | None = None) -> Model:
+    """Reads the generator of a run; its averaged weights (`ema_decay`) where it kept any.
+
+    Args:
+      workdir: a path, or an address such as `gs://…`.
+      checkpoint: `latest`, `best` (by the run's `early_stopping.metric`), or a step. Left out, it is the run's
+        outcome: the best if it stops early, else the latest.
+
+    Raises:
+      UserError: no run, no such checkpoint, or none that can be read.
+    """
+    root = epath.Path(workdir)
+    config = _read_config(root)
+    space = build_space(config.space.to_dict())
+    generator = build_generator(config.generator.to_dict(), space.channels, dtype=jnp.dtype(config.dtype))
+    size = config.data.image_size
+    shapes = jax.eval_shape(
+        lambda: generator.init(jax.random.key(0), jnp.zeros((1, size, size, 1), jnp.float32), train=False)
+    )
+    wanted = {'generator': {'params': shapes['params'], 'batch_stats': shapes.get('batch_stats', {})}}
+    if config.ema_decay:
+        wanted['ema_params'] = wanted['generator'].pop('params')
+    step, found = _first_readable(root / 'checkpoints', _order(root / 'checkpoints', config, checkpoint), wanted)
+    params = found['ema_params'] if config.ema_decay else found['generator']['params']
+    return Model(config, step, space, generator, {'params': params, **_without_nothing(found['generator'])})
+
+
+def _without_nothing(player: dict[str, Any]) -> dict[str, Any]:
+    return {'batch_stats': player['batch_stats']} if player.get('batch_stats') else {}
+
+
+def _read_config(root: epath.Path) -> ml_collections.ConfigDict:
+    path = root / 'config.json'
+    if not path.is_file():
+        there = root.is_dir()
+        raise UserError(
+            f'{root} holds no run: {"it has no config.json" if there else "there is no such folder"}; '
+            'name the work directory of a training run, such as runs/quickstart'
+        )
+    try:
+        return configs.from_json(path.read_text())
+    except ValueError as error:
+        raise UserError(f'{path} is not JSON ({error}); take another run, or restore that file') from error
+
+
+def _order(folder: epath.Path, config: ml_collections.ConfigDict, checkpoint: str | int | None) -> list[int]:
+    """The steps to try, the wanted one first."""
+    steps = sorted(
+        (int(path.name) for path in (folder.iterdir() if folder.is_dir() else ()) if path.name.isdigit()), reverse=True
+    )
+    if not steps:
+        raise UserError(f'{folder} has no checkpoint; train first: python -m jaxcolor.main --config=…')
+    if checkpoint is None:
+        checkpoint = 'latest' if config.early_stopping.patience is None else 'best'
+    if checkpoint == 'latest':
+        return steps
+    if checkpoint == 'best':
+        return sorted(steps, key=lambda step: _recorded(folder / str(step), config), reverse=True)
+    if not str(checkpoint).isdigit() or int(checkpoint) not in steps:
+        known = ', '.join(map(str, sorted(steps)))
+        raise UserError(f'checkpoint={checkpoint!r} is not in {folder}; use latest, best, or a step: {known}')
+    return [int(checkpoint)]
+
+
+def _recorded(checkpoint: epath.Path, config: ml_collections.ConfigDict) -> float:
+    try:
+        scores = json.loads((checkpoint / 'metrics' / 'metrics').read_text())
+    except (OSError, ValueError):
+        scores = {}
+    return goodness(config.early_stopping.metric, scores)
+
+
+def _first_readable(folder: epath.Path, steps: list[int], wanted: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    kinds = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
+    arguments = ocp.args.PyTreeRestore(item=wanted, restore_args=kinds, partial_restore=True)
+    reasons: list[str] = []
+    # Orbax refuses relative paths; `resolve` would mistake a bucket's address for one.
+    folder = folder if '://' in str(folder) else folder.resolve()
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        for step in steps:
+            try:
+                found = checkpointer.restore(folder / str(step) / 'state', args=arguments)
+                _check(wanted, found)
+            except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
+                reasons.append(f'{step}: {first_line(error)}')
+                continue
+            for reason in reasons:
+                _LOG.warning('checkpoint %s; taking %d', reason, step)
+            return step, found
+    raise UserError(f'no checkpoint in {folder} can be read as the model of its config.json ({reasons[0]})')
+
+
+def _check(wanted: Any, found: Any) -> None:
+    """A partial restore leaves out what is not there, and takes any shape."""
+    for (path, shape), array in zip(jax.tree_util.tree_leaves_with_path(wanted), jax.tree.leaves(found), strict=True):
+        if not isinstance(array, np.ndarray) or array.shape != shape.shape:
+            has = f'is {array.shape}' if isinstance(array, np.ndarray) else 'is missing'
+            raise ValueError(f'{jax.tree_util.keystr(path, simple=True, separator="/")} {has}, should be {shape.shape}')
