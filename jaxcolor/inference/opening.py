@@ -1,0 +1,159 @@
+"""From the first bytes of a file to Pillow's plug-in for it, with bounds on what the rest may cost."""
+
+import io
+import logging
+import re
+import struct
+import warnings
+
+from PIL import (
+    BmpImagePlugin,
+    GifImagePlugin,
+    Image,
+    ImageFile,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
+
+# Pillow warns of the oddities of a TIFF, an EXIF or an animation and reads on, which is what is wanted here, or logs
+# an error beside raising it. Both are for the whole process, so this is done once, not by each thread for its picture.
+warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.(Tiff|Png)ImagePlugin$')
+logging.getLogger('PIL.TiffImagePlugin').setLevel(logging.CRITICAL)
+
+_MOST_READS = 1 << 19  # a 500 MB PNG in pieces of 8 KiB takes half of that
+_MOST_NUMBERS = 1 << 20  # in one TIFF tag; 250 megapixels in tiles of 16 x 16 take as many
+_MOST_SCANS = 50  # of a progressive JPEG; encoders write about 10
+_HEIC_BRANDS = (b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'hevm', b'hevs', b'mif1', b'msf1')
+_START_OF_SCAN = re.compile(rb'\xff\xda\0(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)')
+_NUMBERLESS = (1, 2, 6, 7)  # types of TIFF tags that Pillow leaves as bytes
+
+
+class RefusedError(ValueError):
+    """A file that is not even tried; the message says why."""
+
+
+class CountedFile(io.BufferedReader):
+    """A file that gives up after so many reads, each of which costs Pillow a microsecond or more in Python."""
+
+    left = _MOST_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """As any file's."""
+        self.left -= 1
+        if self.left < 0:
+            raise RefusedError('it is made of more pieces than a picture needs')
+        return super().read(size)
+
+
+class _TiffFile(TiffImagePlugin.TiffImageFile):
+    """Without Pillow's own limit, which warns of a scan of 90 megapixels and refuses one of 180."""
+
+    def load_prepare(self) -> None:
+        if self._im is None:
+            self.im = Image.core.new(self.mode, self._tile_size)
+        super().load_prepare()
+
+
+def open_picture(file: CountedFile, most_pixels: int) -> ImageFile.ImageFile:
+    """Reads the header of a picture; nothing is decoded yet.
+
+    The plug-ins are called without `PIL.Image.open`, which knows formats beyond those meant here (and starts
+    Ghostscript for one of them), and whose limit of pixels is one for the whole process.
+
+    Args:
+      file: at its beginning.
+      most_pixels: the limit of width times height.
+
+    Raises:
+      RefusedError: not one of the formats, too large, or made to keep a machine busy.
+      Exception: whatever a plug-in raises on a broken header.
+    """
+    head = file.read(64)
+    if not head:
+        raise RefusedError('the file is empty')
+    plugin = _plugin(head)
+    if plugin is WebPImagePlugin.WebPImageFile:
+        _check_pixels(_webp_size(head), most_pixels)  # here, since the plug-in begins with memory for all of them
+    elif plugin is _TiffFile:
+        _check_tags(file, head)
+    file.seek(0)
+    image = plugin(file)
+    _check_pixels(image.size, most_pixels)
+    if image.info.get('progressive'):
+        _check_scans(file)
+    return image
+
+
+def _plugin(head: bytes) -> type[ImageFile.ImageFile]:
+    if head.startswith(b'\xff\xd8\xff'):
+        return JpegImagePlugin.JpegImageFile
+    if head.startswith(b'\x89PNG\r\n\x1a\n'):
+        return PngImagePlugin.PngImageFile
+    if head.startswith((b'II*\0', b'MM\0*', b'II+\0')):
+        return _TiffFile
+    if head.startswith(b'RIFF') and head[8:12] == b'WEBP':
+        return WebPImagePlugin.WebPImageFile
+    if head.startswith(b'BM'):
+        return BmpImagePlugin.BmpImageFile
+    if head.startswith((b'GIF87a', b'GIF89a')):
+        return GifImagePlugin.GifImageFile
+    if head[4:8] == b'ftyp' and head[8:12] in _HEIC_BRANDS:
+        return _heic()
+    raise RefusedError('not a JPEG, PNG, TIFF, WebP, BMP, GIF or HEIC picture')
+
+
+def _heic() -> type[ImageFile.ImageFile]:
+    try:
+        from pillow_heif import HeifImageFile
+    except ImportError:
+        raise RefusedError('HEIC pictures take one more package: pip install pillow-heif') from None
+    return HeifImageFile
+
+
+def _check_pixels(size: tuple[int, int], most_pixels: int) -> None:
+    width, height = size
+    if width * height > most_pixels:
+        raise RefusedError(f'{width} x {height} pixels are more than the limit of {most_pixels:,}')
+
+
+def _webp_size(head: bytes) -> tuple[int, int]:
+    """The size of the canvas (RFC 9649, sections 2.5 to 2.7); (0, 0) for what isn't any of the three kinds."""
+    kind, header = head[12:16], head[20:].ljust(10, b'\0')
+    if kind == b'VP8X':
+        return int.from_bytes(header[4:7], 'little') + 1, int.from_bytes(header[7:10], 'little') + 1
+    if kind == b'VP8L':
+        bits = int.from_bytes(header[1:5], 'little')
+        return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+    if kind == b'VP8 ':
+        width, height = struct.unpack_from('<HH', header, 6)
+        return width & 0x3FFF, height & 0x3FFF
+    return 0, 0
+
+
+def _check_tags(file: CountedFile, head: bytes) -> None:
+    """Pillow makes Python objects of each number of a tag: a file of offsets alone would take 60 times its size."""
+    endian = '<' if head.startswith(b'II') else '>'
+    big = head[2:3] == b'+'
+    start, count, entry = ('Q', 'Q', 'HHQ8x') if big else ('L', 'H', 'HHL4x')
+    file.seek(*struct.unpack_from(endian + start, head, 8 if big else 4))
+    (entries,) = struct.unpack(endian + count, file.read(struct.calcsize('<' + count)))
+    length = struct.calcsize('<' + entry)
+    content = file.read(min(entries, 1 << 16) * length)
+    for tag, kind, numbers in struct.iter_unpack(endian + entry, content[: len(content) // length * length]):
+        if kind not in _NUMBERLESS and numbers > _MOST_NUMBERS:
+            raise RefusedError(f'TIFF tag {tag} claims {numbers:,} numbers')
+
+
+def _check_scans(file: CountedFile) -> None:
+    """Each scan of a progressive JPEG is a pass over all pixels, for a few bytes of the file."""
+    position = file.tell()
+    file.seek(0)
+    scans, tail = 0, b''
+    while content := file.read(1 << 20):
+        scans += len(_START_OF_SCAN.findall(tail + content))
+        tail = content[-4:]
+    file.seek(position)
+    if scans > _MOST_SCANS:
+        raise RefusedError(f'a progressive JPEG of {scans} scans')

