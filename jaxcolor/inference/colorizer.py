@@ -22,8 +22,8 @@ from jaxcolor.inference.inputs import Picture
 from jaxcolor.inference.restore import Model, restore
 
 _WORK = 2**20  # pixels in flight: of a batch through the network, of a batch of tiles
-_BATCH = 32
-_TILES = (128, 256, 512, 1024)
+_BATCH = 64
+_TILES = (32, 128, 256, 512, 1024)
 _LONGEST = 4  # sides beyond 4:1 are squeezed for the network, not for the result
 
 
@@ -73,8 +73,6 @@ class Colorizer:
                 f'render_size={wanted} is out of range; use 1 to 4096, {self.config.data.image_size} as trained'
             )
         self._step_size, self.render_size = _granularity(self.generator, wanted)
-        self._predict = jax.jit(partial(predict, self.generator), static_argnames=('space', 'filtered', 'flip_average'))
-        self._render = jax.jit(_render_tiles)
 
     @classmethod
     def restore(
@@ -196,13 +194,19 @@ class Colorizer:
         key = None
         if options.samples or self.config.get('sampling') == 'dropout':
             key = jax.random.fold_in(jax.random.key(options.seed), draw)
-        for plans in self._batches([self._plan(picture) for picture in pictures]):
+        for plans, size in self._batches([self._plan(picture) for picture in pictures]):
             first = next(iter(plans.values()))
-            batch = np.zeros((_up_to_power_of_two(len(plans)), *first.shape, 3), np.uint8)
+            batch = np.zeros((size, *first.shape, 3), np.uint8)
             for row, (index, plan) in enumerate(plans.items()):
                 batch[row] = _small_copy(pictures[index], plan)
-            functions = self._predict(
-                self.variables, batch, key, space=space, filtered=first.filtered, flip_average=options.flip_average
+            functions = predict(
+                self.generator,
+                self.variables,
+                batch,
+                key,
+                space=space,
+                filtered=first.filtered,
+                flip_average=options.flip_average,
             )
             self._apply(functions, plans, pictures, results, options.saturation)
         return results
@@ -219,13 +223,12 @@ class Colorizer:
         shape = tuple(_up_to_multiple(side, self._step_size) for side in shape)
         return _Plan((content[0], content[1]), (shape[0], shape[1]), max(height, width) > max(content))
 
-    def _batches(self, plans: list[_Plan]) -> Iterable[dict[int, _Plan]]:
-        """Yields plans that go through the network together, by the number of their picture."""
+    def _batches(self, plans: list[_Plan]) -> Iterable[tuple[dict[int, _Plan], int]]:
+        """Yields plans that go through the network together, by the number of their picture, and the batch's size."""
         by_shape = sorted(range(len(plans)), key=lambda i: plans[i][1:])
         for (shape, _), group in itertools.groupby(by_shape, key=lambda i: plans[i][1:]):
-            size = min(_BATCH, max(1, _WORK // math.prod(shape)))
-            for chosen in _chunks(list(group), size):
-                yield {i: plans[i] for i in chosen}
+            for chosen, size in _batched(list(group), min(_BATCH, _WORK // math.prod(shape))):
+                yield {i: plans[i] for i in chosen}, size
 
     def _apply(
         self,
@@ -240,8 +243,8 @@ class Colorizer:
         tiles.sort(key=lambda tile: tile.kind)
         under_way: deque[tuple[Sequence[_Tile], Any]] = deque()
         for (height, width, channels, dtype), group in itertools.groupby(tiles, key=lambda tile: tile.kind):
-            for chosen in _chunks(list(group), max(1, _WORK // (height * width))):
-                batch = np.zeros((_up_to_power_of_two(len(chosen)), height, width, channels), dtype)
+            for chosen, size in _batched(list(group), _WORK // (height * width)):
+                batch = np.zeros((size, height, width, channels), dtype)
                 for pixels, tile in zip(batch, chosen, strict=False):
                     part = pictures[tile.picture].pixels[tile.place]
                     pixels[: part.shape[0], : part.shape[1]] = part
@@ -252,13 +255,14 @@ class Colorizer:
                     place[:] = tile.corner, (content[0] / whole[0], content[1] / whole[1]), content
                 rows = np.zeros(len(batch), np.int32)
                 rows[: len(chosen)] = [tile.row for tile in chosen]
-                under_way.append((chosen, self._render(batch, functions, rows, places, np.float32(saturation))))
+                under_way.append((chosen, _render(batch, functions, rows, places, np.float32(saturation))))
                 if len(under_way) > 1:
                     _copy(*under_way.popleft(), results)
         while under_way:
             _copy(*under_way.popleft(), results)
 
 
+@partial(jax.jit, static_argnames=('generator', 'space', 'filtered', 'flip_average'))
 def predict(
     generator: nn.Module,
     variables: Any,
@@ -296,7 +300,8 @@ def predict(
     return render.guide((x + 1) / 2, chroma) if filtered else render.constant(chroma)
 
 
-def _render_tiles(
+@jax.jit
+def _render(
     pixels: render.Pixels,
     functions: Float[Array, 'b h w 4'],
     rows: Int[Array, ' n'],
@@ -352,9 +357,11 @@ def _up_to_multiple(number: int, step: int) -> int:
     return max(1, -(-number // step)) * step
 
 
-def _up_to_power_of_two(number: int) -> int:
-    return 1 << (number - 1).bit_length()
-
-
-def _chunks(items: list[Any], size: int) -> Iterable[list[Any]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
+def _batched(items: list[Any], most: int) -> Iterable[tuple[list[Any], int]]:
+    """Yields items in batches of 1, 4, 16, …: few sizes, so few programs, and at most a quarter of a batch is empty."""
+    while items:
+        size = 1
+        while 4 * size <= most and 3 * size <= len(items):
+            size *= 4
+        yield items[:size], size
+        items = items[size:]

@@ -22,6 +22,8 @@ READABLE = frozenset(
 WRITABLE = {
     '.jpg': 'JPEG',
     '.jpeg': 'JPEG',
+    '.jpe': 'JPEG',
+    '.jfif': 'JPEG',
     '.png': 'PNG',
     '.tif': 'TIFF',
     '.tiff': 'TIFF',

@@ -16,7 +16,7 @@ from jaxcolor.training.state import build_system
 from jaxcolor.training.workdir import claim
 
 _GENERATORS: dict[str, dict[str, Any]] = {
-    'unet': {'depth': 4, 'filters': 4, 'dropout_layers': 1, 'initializer': 'glorot'},  # which says colours, not grey
+    'unet': {'depth': 3, 'filters': 4, 'dropout_layers': 1, 'initializer': 'glorot'},  # which says colours, not grey
     'dcgan': {'filters': 4},
     'conv_unet': {'filters': 4, 'depth': 3},
     'valid': {'filters': 2, 'output_activation': 'tanh'},
