@@ -16,15 +16,16 @@ $(VENV)/%.installed: pyproject.toml
 quickstart: $(VENV)/train.installed
 	$(BIN)/python -m jaxcolor.main --config=configs/quickstart.py
 
-test: $(VENV)/train,test.installed
+# Everything: what the tests use, and what they would skip without.
+test: $(VENV)/train,serve,export,heic,test.installed
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
 
-lint: $(VENV)/train,test.installed
+lint: $(VENV)/train,serve,export,heic,test.installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 
-format: $(VENV)/train,test.installed
+format: $(VENV)/train,serve,export,heic,test.installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 

@@ -12,7 +12,7 @@ import jax
 import numpy as np
 from etils import epath
 from flax import linen as nn
-from jaxtyping import Array, Float, Int, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
 from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import Space
@@ -188,9 +188,11 @@ class Colorizer:
 
     def _colorize(self, pictures: Sequence[Picture], options: Options, draw: int) -> list[np.ndarray]:
         results = [np.empty((*picture.pixels.shape[:2], 3), picture.pixels.dtype) for picture in pictures]
-        space = self.space
-        if options.temperature is not None:
-            space = dataclasses.replace(space, temperature=options.temperature)  # type: ignore[type-var]
+        space, temperature = self.space, 1.0
+        if isinstance(space, Palette):
+            # One program for all temperatures: logits / T at a temperature of 1.
+            wanted = space.temperature if options.temperature is None else options.temperature
+            space, temperature = dataclasses.replace(space, temperature=float(wanted > 0)), max(wanted, 1e-3)
         key = None
         if options.samples or self.config.get('sampling') == 'dropout':
             key = jax.random.fold_in(jax.random.key(options.seed), draw)
@@ -204,6 +206,7 @@ class Colorizer:
                 self.variables,
                 batch,
                 key,
+                np.float32(temperature),
                 space=space,
                 filtered=first.filtered,
                 flip_average=options.flip_average,
@@ -255,7 +258,8 @@ class Colorizer:
                     place[:] = tile.corner, (content[0] / whole[0], content[1] / whole[1]), content
                 rows = np.zeros(len(batch), np.int32)
                 rows[: len(chosen)] = [tile.row for tile in chosen]
-                under_way.append((chosen, _render(batch, functions, rows, places, np.float32(saturation))))
+                chosen_functions = functions[rows]  # not inside: one program for batches of every size
+                under_way.append((chosen, _render(batch, chosen_functions, places, np.float32(saturation))))
                 if len(under_way) > 1:
                     _copy(*under_way.popleft(), results)
         while under_way:
@@ -268,6 +272,7 @@ def predict(
     variables: Any,
     image: UInt8[Array, 'b h w 3'],
     key: PRNGKeyArray | None,
+    temperature: Float[Array, ''],
     *,
     space: Space,
     filtered: bool,
@@ -280,6 +285,7 @@ def predict(
       variables: the generator's.
       image: sRGB.
       key: of the generator's dropout, the same noise for every picture; None for no dropout.
+      temperature: what a palette's logits are divided by.
       space: the generator's.
       filtered: along the edges of lightness, for pictures larger than these.
       flip_average: the mean with what the generator says to the mirror image.
@@ -292,7 +298,7 @@ def predict(
         else:
             # One picture at a time sees the noise, so that it does not depend on the batch.
             y = jax.vmap(lambda one: generator.apply(variables, one[None], train=False, rngs={'dropout': key})[0])(x)
-        return render.chroma(space, x, y)
+        return render.chroma(space, x, y / temperature if space.categorical else y)
 
     chroma = said(x)
     if flip_average:
@@ -303,12 +309,11 @@ def predict(
 @jax.jit
 def _render(
     pixels: render.Pixels,
-    functions: Float[Array, 'b h w 4'],
-    rows: Int[Array, ' n'],
+    functions: Float[Array, 'n h w 4'],
     places: Float[Array, 'n 3 2'],
     saturation: Float[Array, ''],
 ) -> render.Colors:
-    return render.colorize(pixels, functions[rows], places[:, 0], places[:, 1], places[:, 2], saturation)
+    return render.colorize(pixels, functions, places[:, 0], places[:, 1], places[:, 2], saturation)
 
 
 class _Tile(NamedTuple):

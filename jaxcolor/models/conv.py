@@ -2,11 +2,12 @@
 
 XLA's CPU convolutions lose a factor of ten or more on tiny maps, on few channels and on every dilated input,
 while its matrix products run at the processor's peak. So each of the three linear maps of a convolution (its
-value and its two gradients) is here in more than one form, and static shapes decide which one a CPU runs.
-Other platforms run the native one. A transposed convolution is the adjoint of a convolution, so that it needs
-no more than these three.
+value and its two gradients) is here in more than one form, and static shapes decide which one a CPU runs; sizes
+that an export leaves open (symbolic dimensions) count as large. Other platforms run the native one. A transposed
+convolution is the adjoint of a convolution, so that it needs no more than these three.
 """
 
+import math
 from collections.abc import Callable
 from functools import partial
 
@@ -91,15 +92,15 @@ def _forward(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
         return _on_cpu(_forward_by_shifts, _forward_native, x, kernel, **forms)
     if c <= _FEW_CHANNELS and stride > 1 and _splits(x, size, stride, padding):
         return _on_cpu(_forward_by_blocks, _forward_native, x, kernel, **forms)
-    if pixels <= _SMALL_MAP or len(x) * pixels <= _FEW_ROWS:
+    if _at_most(pixels, _SMALL_MAP) or _at_most(x.shape[0] * pixels, _FEW_ROWS):
         return _on_cpu(_forward_by_patches, _forward_native, x, kernel, **forms)
     return _forward_native(x, kernel, stride, padding)
 
 
 def _input_gradient(dy: Array, kernel: Array, stride: int, padding: Padding, shape: tuple[int, ...]) -> Array:
     forms = {'stride': stride, 'padding': padding, 'shape': shape}
-    terms = dy.size // dy.shape[3] * kernel.size // kernel.shape[3]
-    if dy.shape[3] <= _FEW_CHANNELS or (stride == 1 and terms > _MANY_TERMS):
+    terms = math.prod(dy.shape[:3]) * math.prod(kernel.shape[:3])
+    if dy.shape[3] <= _FEW_CHANNELS or (stride == 1 and not _at_most(terms, _MANY_TERMS)):
         return _input_gradient_native(dy, kernel, stride, padding, shape)
     return _on_cpu(_input_gradient_by_shifts, _input_gradient_native, dy, kernel, **forms)
 
@@ -109,9 +110,14 @@ def _kernel_gradient(x: Array, dy: Array, stride: int, padding: Padding, size: i
     pixels = dy.shape[1] * dy.shape[2]
     if dy.shape[3] <= _FEW_CHANNELS and stride == 1:
         return _on_cpu(_kernel_gradient_by_shifts, _kernel_gradient_native, x, dy, **forms)
-    if pixels <= _SMALL_MAP or len(x) * pixels <= _FEW_ROWS:
+    if _at_most(pixels, _SMALL_MAP) or _at_most(x.shape[0] * pixels, _FEW_ROWS):
         return _on_cpu(_kernel_gradient_by_patches, _kernel_gradient_native, x, dy, **forms)
     return _kernel_gradient_native(x, dy, stride, padding, size)
+
+
+def _at_most(count: int, most: int) -> bool:
+    """Say whether `count` is known to be no more than `most`; nothing is known of a symbolic dimension."""
+    return isinstance(count, int) and count <= most
 
 
 def _on_cpu(fast: Callable[..., Array], native: Callable[..., Array], a: Array, b: Array, **forms: object) -> Array:

@@ -99,7 +99,7 @@ class UNet(nn.Module):
         """Raise UserError unless pictures of height x width can be halved `depth` times."""
         step = 2**self.depth
         for size in (height, width):
-            halvings = (size & -size).bit_length() - 1
+            halvings = (size & -size).bit_length() - 1 if isinstance(size, int) else 0
             remedy = f', or depth {halvings}' if halvings > 0 else ''
             check_divisible(size, step, f'2^depth = {step}', remedy)
 

@@ -1,0 +1,87 @@
+"""The function that is exported, and the pictures that it takes."""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jax import export
+from jaxtyping import Array, Float
+
+from jaxcolor.errors import UserError
+from jaxcolor.inference.colorizer import Colorizer
+
+Variables = dict[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Network:
+    """A generator in inference and float32, with its weights.
+
+    Attributes:
+      generator: the Linen module.
+      variables: its parameters and running statistics, NumPy arrays.
+      size: the only height and width it takes; None for all multiples of `step` from `least` on.
+      step: what sizes must be multiples of.
+      least: the smallest size.
+    """
+
+    generator: nn.Module
+    variables: Variables
+    size: int | None
+    step: int
+    least: int
+
+    @classmethod
+    def of(cls, colorizer: Colorizer, size: int | None = None) -> 'Network':
+        """Takes a colorizer's generator; UserError for a size that it can't take."""
+        if size is not None:
+            if size < 1:
+                raise UserError(f'--size={size} is too small; use 1 or more')
+            colorizer.generator.check_size(size, size)
+        least, step = _sizes(colorizer.generator)
+        variables = jax.tree.map(np.asarray, colorizer.variables)
+        return cls(colorizer.generator.clone(dtype=jnp.float32), variables, size, step, least)
+
+    def apply(self, variables: Variables, x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w c']:
+        """What the generator says to pictures of lightness, L*/50 - 1."""
+        return self.generator.apply(variables, x, train=False)  # type: ignore[return-value]
+
+    def __call__(self, x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w c']:
+        """The same with this network's weights."""
+        return self.apply(self.variables, x)
+
+    @property
+    def shape(self) -> str:
+        """The input's shape, in the words of `jax.export.symbolic_shape`."""
+        if self.size is not None:
+            return f'b, {self.size}, {self.size}, 1'
+        return f'b, {self.step}*h, {self.step}*w, 1'
+
+    @property
+    def constraints(self) -> list[str]:
+        """What the symbols of `shape` must meet, beside being 1 or more."""
+        if self.size is not None or self.least == self.step:
+            return []
+        return [f'{symbol} >= {self.least // self.step}' for symbol in 'hw']
+
+    def picture(self) -> jax.ShapeDtypeStruct:
+        """The input, with symbols for what may vary."""
+        return jax.ShapeDtypeStruct(export.symbolic_shape(self.shape, constraints=self.constraints), jnp.float32)
+
+
+def _sizes(generator: nn.Module) -> tuple[int, int]:
+    """The smallest size that a generator takes, and the step to the next."""
+
+    def takes(size: int) -> bool:
+        try:
+            generator.check_size(size, size)
+        except UserError:
+            return False
+        return True
+
+    least, following = itertools.islice(filter(takes, itertools.count(1)), 2)
+    return least, following - least

@@ -1,0 +1,1 @@
+"""A web page and an HTTP API that colour photographs, and keep none of them."""
