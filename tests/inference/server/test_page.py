@@ -1,5 +1,7 @@
 """The page in a real browser: from the choice of a photograph to the file that was downloaded."""
 
+import base64
+import io
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -158,6 +160,28 @@ def test_several_with_a_bad_one(page, photograph, tmp_path):
     saturation.send_keys(Keys.ARROW_RIGHT)
     assert saturation.get_attribute('aria-valuetext') == 'more vivid, 110 %'
     assert _one(page, '#submit').text == 'Colour 2 photographs again'
+
+
+def test_dropped_and_pasted_photographs_are_chosen(page):
+    """The events are made up; what they carry is a real file."""
+    file = io.BytesIO()
+    Image.linear_gradient('L').save(file, 'PNG')
+    cancelled = page.execute_script(
+        """
+        const bytes = Uint8Array.from(atob(arguments[0]), (letter) => letter.charCodeAt(0));
+        const kinds = [['drop', DragEvent, 'dataTransfer'], ['paste', ClipboardEvent, 'clipboardData']];
+        return kinds.map(([kind, type, field]) => {
+          const carried = new DataTransfer();
+          carried.items.add(new File([bytes], `${kind}.png`, { type: 'image/png' }));
+          return !document.body.dispatchEvent(new type(kind, { [field]: carried, bubbles: true, cancelable: true }));
+        });
+        """,
+        base64.b64encode(file.getvalue()).decode(),
+    )
+    assert cancelled[0]  # or the browser would leave the page for the file
+    assert [name.text for name in page.find_elements(By.CSS_SELECTOR, '.name')] == ['drop.png', 'paste.png']
+    _one(page, '#submit').click()
+    _wait(page, lambda _: _one(page, '#submit').text == 'All in colour')
 
 
 def test_offers_another_try_where_it_may_help(page, photograph):
