@@ -22,7 +22,7 @@ SMOKE = '--config=configs/quickstart.py:smoke'
 
 def environment(**extra):
     """What a person has: one device, no strictness; TFDS looks where nothing is unless told."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(('JAX_NUMPY', 'PYTEST', 'COV', 'TFDS'))}
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(('JAX_NUMPY', 'JAX_COMPILATION', 'PYTEST', 'COV', 'TFDS'))}
     flags = '--xla_backend_optimization_level=0'  # compile fast; these tests compute little
     ours = {'XLA_FLAGS': flags, 'PYTHONWARNINGS': 'default', 'TFDS_DATA_DIR': '/nowhere', 'PYTHONPATH': str(ROOT)}
     return {**kept, **ours, **extra}
@@ -205,21 +205,26 @@ SYSTEMS = sorted(path.name for path in (ROOT / 'configs').glob('*.py'))
 
 
 @pytest.mark.parametrize('system', SYSTEMS)
-def test_every_system_learns_resumes_and_is_restored(tmp_path, system):
+def test_every_system_learns_resumes_and_is_restored(tmp_path, tmp_path_factory, system):
     """On real pictures, in the folder that is used when none is named; restored from what that folder holds alone."""
     arguments = [f'--config={ROOT}/configs/{system}:smoke']
     if system.startswith('cifar') and not (CIFAR / 'cifar10').is_dir():
         pytest.skip('needs CIFAR-10 in TFDS_DATA_DIR')
     if system.startswith(('photos', 'landscapes')) and PHOTOGRAPHS.is_dir():
         arguments.append(f'--config.data.source=folder:{PHOTOGRAPHS}')
-    # What the first run compiles, the second one need not.
-    compiled = {'JAX_COMPILATION_CACHE_DIR': f'{tmp_path}/compiled', 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
-    for steps in (12, 24):
-        line = [*arguments, f'--config.num_steps={steps}']
-        code, out, err = run(*line, cwd=tmp_path, TFDS_DATA_DIR=str(CIFAR), **compiled)
-        assert code == 0, err
-        assert 'Traceback' not in err
-    assert 'resuming' in out
+    # What one process compiles, the next need not.
+    compiled = {'JAX_COMPILATION_CACHE_DIR': str(tmp_path_factory.getbasetemp() / 'compiled')}
+    surroundings = {'TFDS_DATA_DIR': str(CIFAR), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0', **compiled}
+    code, _, err = run(*arguments, '--config.num_steps=12', cwd=tmp_path, **surroundings)
+    assert code == 0, err
+    assert 'Traceback' not in err
+    resume = [sys.executable, '-c', RESUME_AND_RESTORE, *arguments, '--config.num_steps=24']
+    done = subprocess.run(
+        resume, cwd=tmp_path, env=environment(**surroundings), text=True, capture_output=True, timeout=500, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert 'Traceback' not in done.stderr
+    assert 'resuming' in done.stdout
     workdir = tmp_path / 'runs' / f'{Path(system).stem}_smoke'
     losses = lines(workdir / 'losses.jsonl')
     assert [line['step'] for line in losses] == [4, 8, 12, 16, 20, 24]
@@ -227,28 +232,24 @@ def test_every_system_learns_resumes_and_is_restored(tmp_path, system):
     with Image.open(workdir / 'samples/24.png') as grid:
         assert grid.width > 300
 
-    restore = [sys.executable, '-c', RESTORE, str(workdir)]
-    done = subprocess.run(
-        restore,
-        env=environment(TFDS_DATA_DIR=str(CIFAR), **compiled),
-        text=True,
-        capture_output=True,
-        timeout=500,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    config, restored = json.loads(done.stdout)
+    config, restored = json.loads(done.stdout.splitlines()[-1])
     evaluations = lines(workdir / 'evaluations.jsonl')
     if config['early_stopping']['patience'] is not None:  # the best is the outcome, here by a score that should be low
         evaluations.sort(key=lambda scores: scores[config['early_stopping']['metric']], reverse=True)
     assert restored == pytest.approx(evaluations[-1])
 
 
-# What inference does: the model from config.json, its arrays from the checkpoint, nothing else.
-RESTORE = """
+# The command, then what inference does: the model from config.json, its arrays from the checkpoint, nothing else.
+RESUME_AND_RESTORE = """
 import json, pathlib, sys
+from jaxcolor import main
+try:
+    main.run()
+except SystemExit as end:
+    assert not end.code, end.code
 from jaxcolor import config as configs
 from jaxcolor.training import loop
-config = configs.from_json(pathlib.Path(sys.argv[1], 'config.json').read_text())
-print(json.dumps([config.to_dict(), loop.evaluate_run(config, sys.argv[1])]))
+(workdir,) = pathlib.Path('runs').iterdir()
+config = configs.from_json((workdir / 'config.json').read_text())
+print(json.dumps([config.to_dict(), loop.evaluate_run(config, workdir)]))
 """
