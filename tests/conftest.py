@@ -4,6 +4,9 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+
+import pytest
 
 # Tests compile far more than they compute: without LLVM's optimizations a step compiles in a third of the time.
 os.environ['XLA_FLAGS'] = ' '.join(
@@ -22,3 +25,12 @@ os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['JAX_NUMPY_RANK_PROMOTION'] = 'raise'
 os.environ['JAX_NUMPY_DTYPE_PROMOTION'] = 'strict'
 os.environ['MPLBACKEND'] = 'agg'
+
+
+@pytest.fixture(autouse=True, scope='module')
+def _forget_programs() -> Iterator[None]:
+    """What a module has compiled would fill gigabytes, and slow down all that allocates, until the run ends."""
+    yield
+    import jax  # after the settings above
+
+    jax.clear_caches()

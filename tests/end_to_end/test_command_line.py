@@ -22,10 +22,11 @@ SMOKE = '--config=configs/quickstart.py:smoke'
 
 def environment(**extra):
     """What a person has: one device, no strictness; TFDS looks where nothing is unless told."""
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(('JAX_NUMPY', 'JAX_COMPILATION', 'PYTEST', 'COV', 'TFDS'))}
+    ours = ('JAX_NUMPY', 'JAX_COMPILATION', 'PYTEST', 'COV', 'TFDS')
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     flags = '--xla_backend_optimization_level=0'  # compile fast; these tests compute little
-    ours = {'XLA_FLAGS': flags, 'PYTHONWARNINGS': 'default', 'TFDS_DATA_DIR': '/nowhere', 'PYTHONPATH': str(ROOT)}
-    return {**kept, **ours, **extra}
+    new = {'XLA_FLAGS': flags, 'PYTHONWARNINGS': 'default', 'TFDS_DATA_DIR': '/nowhere', 'PYTHONPATH': str(ROOT)}
+    return {**kept, **new, **extra}
 
 
 def start(*arguments, cwd=ROOT, **extra):
