@@ -95,7 +95,11 @@ def _colorize_arguments(parser: argparse.ArgumentParser) -> None:
         '--quality', type=_whole(1, 100), default=95, metavar='1-100', help='of JPEG and WebP, default %(default)s'
     )
     files.add_argument(
-        '--depth', type=int, choices=(8, 16), default=8, help='bits a channel, default %(default)s; 16 writes PNG'
+        '--depth',
+        type=int,
+        choices=(8, 16),
+        default=8,
+        help='bits a channel, default %(default)s; 16 writes PNG, or TIFF with --format=tiff',
     )
     files.add_argument('--compare', action='store_true', help='before and after side by side as well: name-compare.jpg')
     files.add_argument('--overwrite', action='store_true', help='colour again what is there')
@@ -122,14 +126,14 @@ def _colorize(arguments: argparse.Namespace) -> int:
     from jaxcolor.inference.photos import Limits
 
     deep = arguments.depth == 16
-    if deep and (arguments.gray_test or arguments.format not in ('same', 'png')):
+    if deep and (arguments.gray_test or arguments.format not in ('same', 'png', 'tiff')):
         conflict = '--gray-test' if arguments.gray_test else f'--format={arguments.format}'
         raise UserError(f'--depth=16 does not go with {conflict}; leave one of them out')
     output = Path(arguments.output)
     jobs = gather.plan(
         gather.find(arguments.paths, output),
         output,
-        'png' if deep else arguments.format,
+        'png' if deep and arguments.format == 'same' else arguments.format,
         samples=arguments.samples,
         compare=arguments.compare,
     )

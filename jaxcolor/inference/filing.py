@@ -30,7 +30,7 @@ class Settings:
     limits: Limits
     batch_size: int
     quality: int  # of JPEG and WebP, 1 to 100
-    depth: int  # bits a channel: 8, or 16 in PNG alone
+    depth: int  # bits a channel: 8, or 16 in PNG and TIFF
     overwrite: bool
 
 

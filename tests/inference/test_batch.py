@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import skimage.color
 import skimage.data
+import tifffile
 from PIL import Image
 
 from jaxcolor import Colorizer, cli
@@ -188,6 +189,9 @@ def test_sixteen_bits(colorize, tmp_path):
     assert colorize(scan, '--format', 'png', '--saturation', 0, '--overwrite') == 0
     shallow = read(tmp_path / 'out' / 'ramp.png')
     np.testing.assert_array_equal(np.asarray(shallow), (deep.astype(int) + 128) // 257)
+
+    assert colorize(scan, '--depth', 16, '--format', 'tiff', '--saturation', 0) == 0
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / 'out' / 'ramp.tif'), deep)
 
 
 def sixteen_bits(path):
