@@ -16,21 +16,23 @@ os.environ['XLA_FLAGS'] = ' '.join(
         '--xla_backend_optimization_level=0',
     )
 )
-# Tests that jit anew what another has compiled find it here; each process of the run has its own, so that none reads
-# what another has half written.
-os.environ['JAX_COMPILATION_CACHE_DIR'] = tempfile.mkdtemp(prefix='jaxcolor-tests-')
-os.environ['JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS'] = '0'
-atexit.register(shutil.rmtree, os.environ['JAX_COMPILATION_CACHE_DIR'], ignore_errors=True)
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['JAX_NUMPY_RANK_PROMOTION'] = 'raise'
 os.environ['JAX_NUMPY_DTYPE_PROMOTION'] = 'strict'
 os.environ['MPLBACKEND'] = 'agg'
+
+import jax
+
+# Tests that jit anew what another has compiled find it here. A folder of this process alone: others, some of which are
+# killed by their tests, could leave half a program there.
+_COMPILED = tempfile.mkdtemp(prefix='jaxcolor-tests-')
+jax.config.update('jax_compilation_cache_dir', _COMPILED)
+jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
+atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
 
 
 @pytest.fixture(autouse=True, scope='module')
 def _forget_programs() -> Iterator[None]:
     """What a module has compiled would fill gigabytes, and slow down all that allocates, until the run ends."""
     yield
-    import jax  # after the settings above
-
     jax.clear_caches()

@@ -20,9 +20,16 @@ CIFAR = Path(os.environ.get('TFDS_DATA_DIR', ROOT.parent / 'shared/data/tfds'))
 SMOKE = '--config=configs/quickstart.py:smoke'
 
 
+@pytest.fixture
+def compiled(tmp_path_factory):
+    """What one process of these tests compiles, the next need not; none is killed while it compiles."""
+    folder = tmp_path_factory.getbasetemp() / 'compiled'
+    return {'JAX_COMPILATION_CACHE_DIR': str(folder), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
+
+
 def environment(**extra):
     """What a person has: one device, no strictness; TFDS looks where nothing is unless told."""
-    ours = ('JAX_NUMPY', 'JAX_COMPILATION', 'PYTEST', 'COV', 'TFDS')
+    ours = ('JAX_NUMPY', 'PYTEST', 'COV', 'TFDS')
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     flags = '--xla_backend_optimization_level=0'  # compile fast; these tests compute little
     new = {'XLA_FLAGS': flags, 'PYTHONWARNINGS': 'default', 'TFDS_DATA_DIR': '/nowhere', 'PYTHONPATH': str(ROOT)}
@@ -69,10 +76,10 @@ def wait_for(path, process):
         time.sleep(0.02)
 
 
-def test_killed_and_run_again_equals_never_killed(tmp_path):
+def test_killed_and_run_again_equals_never_killed(tmp_path, compiled):
     """Bit for bit, after SIGTERM and after SIGKILL; and the records have each step once."""
     often = ('--config.num_steps=60', '--config.checkpoint_every=4', '--config.eval_every=30', '--config.log_every=5')
-    code, out, err = run(SMOKE, f'--workdir={tmp_path}/whole', *often)
+    code, out, err = run(SMOKE, f'--workdir={tmp_path}/whole', *often, **compiled)
     assert code == 0, err
     assert 'Traceback' not in err
     assert '24 test pictures' in out
@@ -80,7 +87,7 @@ def test_killed_and_run_again_equals_never_killed(tmp_path):
 
     killed = tmp_path / 'killed'
     for number, step in ((signal.SIGTERM, 8), (signal.SIGKILL, 32)):
-        process = start(SMOKE, f'--workdir={killed}', *often)
+        process = start(SMOKE, f'--workdir={killed}', *often, **compiled)
         wait_for(killed / 'checkpoints' / str(step), process)
         process.send_signal(number)
         out, err = process.communicate(timeout=100)
@@ -90,7 +97,7 @@ def test_killed_and_run_again_equals_never_killed(tmp_path):
             assert 'Traceback' not in err
         else:
             assert process.returncode == -signal.SIGKILL
-    code, out, err = run(SMOKE, f'--workdir={killed}', *often)
+    code, out, err = run(SMOKE, f'--workdir={killed}', *often, **compiled)
     assert code == 0, err
     assert 'resuming' in out
 
@@ -171,7 +178,7 @@ def test_a_mistake_is_explained(tmp_path, mistake):
     assert not (tmp_path / 'run').exists()
 
 
-def test_a_full_disk_loses_nothing(tmp_path):
+def test_a_full_disk_loses_nothing(tmp_path, compiled):
     """The error says what to do, the checkpoint before it stays, and the run goes on once there is room."""
     inside = ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c']
     if shutil.which('unshare') is None or subprocess.run([*inside, 'mount -t tmpfs none /mnt'], check=False).returncode:
@@ -191,7 +198,13 @@ def test_a_full_disk_loses_nothing(tmp_path):
         {smoke} --workdir={tmp_path}/run --config.num_steps=4 || exit 91
     """
     done = subprocess.run(
-        [*inside, script], cwd=ROOT, env=environment(), text=True, capture_output=True, timeout=500, check=False
+        [*inside, script],
+        cwd=ROOT,
+        env=environment(**compiled),
+        text=True,
+        capture_output=True,
+        timeout=500,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert 'status 1\n1\n' in done.stdout
@@ -206,16 +219,14 @@ SYSTEMS = sorted(path.name for path in (ROOT / 'configs').glob('*.py'))
 
 
 @pytest.mark.parametrize('system', SYSTEMS)
-def test_every_system_learns_resumes_and_is_restored(tmp_path, tmp_path_factory, system):
+def test_every_system_learns_resumes_and_is_restored(tmp_path, compiled, system):
     """On real pictures, in the folder that is used when none is named; restored from what that folder holds alone."""
     arguments = [f'--config={ROOT}/configs/{system}:smoke']
     if system.startswith('cifar') and not (CIFAR / 'cifar10').is_dir():
         pytest.skip('needs CIFAR-10 in TFDS_DATA_DIR')
     if system.startswith(('photos', 'landscapes')) and PHOTOGRAPHS.is_dir():
         arguments.append(f'--config.data.source=folder:{PHOTOGRAPHS}')
-    # What one process compiles, the next need not.
-    compiled = {'JAX_COMPILATION_CACHE_DIR': str(tmp_path_factory.getbasetemp() / 'compiled')}
-    surroundings = {'TFDS_DATA_DIR': str(CIFAR), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0', **compiled}
+    surroundings = {'TFDS_DATA_DIR': str(CIFAR), **compiled}
     code, _, err = run(*arguments, '--config.num_steps=12', cwd=tmp_path, **surroundings)
     assert code == 0, err
     assert 'Traceback' not in err
