@@ -20,11 +20,12 @@ from jaxcolor.errors import UserError
 from jaxcolor.inference import inputs, render
 from jaxcolor.inference.inputs import Picture
 from jaxcolor.inference.restore import Model, restore
+from jaxcolor.models import sizes
 
 _WORK = 2**20  # pixels in flight: of a batch through the network, of a batch of tiles
 _BATCH = 64
 _TILES = (32, 128, 256, 512, 1024)
-_LONGEST = 4  # sides beyond 4:1 are squeezed for the network, not for the result
+LONGEST = 4  # sides beyond 4:1 are squeezed for the network, not for the result
 
 
 class Options(NamedTuple):
@@ -72,7 +73,8 @@ class Colorizer:
             raise UserError(
                 f'render_size={wanted} is out of range; use 1 to 4096, {self.config.data.image_size} as trained'
             )
-        self._step_size, self.render_size = _granularity(self.generator, wanted)
+        least, self._step_size = sizes(self.generator)
+        self.render_size = max(least, _up_to_multiple(wanted, self._step_size))
 
     @classmethod
     def restore(
@@ -113,10 +115,6 @@ class Colorizer:
             'can_sample': self.can_sample,
             'has_palette': self.has_palette,
         }
-
-    def warm_up(self, height: int, width: int) -> None:
-        """Compiles what a grey picture of this size, in bytes, needs."""
-        self(np.zeros((height, width), np.uint8))
 
     def __call__(
         self,
@@ -217,13 +215,12 @@ class Colorizer:
     def _plan(self, picture: Picture) -> _Plan:
         height, width = picture.pixels.shape[:2]
         ratio = self.render_size / min(height, width)
-        content = tuple(min(round(side * ratio), _LONGEST * self.render_size) for side in (height, width))
+        content = tuple(min(round(side * ratio), LONGEST * self.render_size) for side in (height, width))
         # A quarter of the shorter side: the fewer shapes there are, the fewer programs are compiled.
         grain = _up_to_multiple(self.render_size // 4, self._step_size)
         shape = tuple(
             self.render_size if side == self.render_size else _up_to_multiple(side, grain) for side in content
         )
-        shape = tuple(_up_to_multiple(side, self._step_size) for side in shape)
         return _Plan((content[0], content[1]), (shape[0], shape[1]), max(height, width) > max(content))
 
     def _batches(self, plans: list[_Plan]) -> Iterable[tuple[dict[int, _Plan], int]]:
@@ -343,19 +340,6 @@ def _copy(tiles: Sequence[_Tile], rendered: Any, results: list[np.ndarray]) -> N
 def _small_copy(picture: Picture, plan: _Plan) -> UInt8[np.ndarray, 'h w 3']:
     small = inputs.thumbnail(picture.pixels, *plan.content)
     return np.pad(small, [(0, s - c) for s, c in zip(plan.shape, plan.content, strict=True)] + [(0, 0)], 'symmetric')
-
-
-def _granularity(generator: nn.Module, wanted: int) -> tuple[int, int]:
-    """The step in which sizes may grow, and the least size of at least `wanted`, in pixels."""
-    for step in (2**power for power in range(13)):
-        size = _up_to_multiple(wanted, step)
-        try:
-            generator.check_size(size, size + step)
-        except UserError as error:
-            reason = error
-        else:
-            return step, size
-    raise UserError(f'render_size={wanted}: {reason}')
 
 
 def _up_to_multiple(number: int, step: int) -> int:

@@ -12,7 +12,7 @@ from jaxtyping import UInt8, UInt16
 
 from jaxcolor.errors import UserError
 from jaxcolor.files import write_whole
-from jaxcolor.inference import photos, scoring
+from jaxcolor.inference import inputs, photos, scoring
 from jaxcolor.inference.colorizer import Options
 from jaxcolor.inference.gather import Job
 from jaxcolor.inference.photos import Limits, Photo, PhotoError
@@ -100,7 +100,7 @@ class Filing:
         """
         photo, truth, pixels = loaded
         if self.settings.depth == 8:
-            pixels, *colorings = (_bytes(each) for each in (pixels, *colorings))
+            pixels, *colorings = (inputs.eight_bits(each) for each in (pixels, *colorings))
         for path, coloring in zip(job.outputs, colorings, strict=True):
             self._write(path, photo, coloring)
         if job.comparison is not None:
@@ -143,8 +143,3 @@ def _side_by_side(photo: Photo, parts: Sequence[Pixels]) -> tuple[Photo, Wide]:
     wide = np.concatenate([np.broadcast_to(part, (*part.shape[:2], 3)) for part in parts], axis=1)
     alpha = None if photo.alpha is None else np.tile(photo.alpha, (1, len(parts)))
     return dataclasses.replace(photo, pixels=wide[..., :1], alpha=alpha), wide
-
-
-def _bytes(pixels: Pixels) -> UInt8[np.ndarray, 'h w _']:
-    """8 bits of 8 or 16."""
-    return pixels if pixels.dtype == np.uint8 else ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)

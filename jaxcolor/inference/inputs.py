@@ -10,6 +10,7 @@ from jaxcolor.errors import UserError
 
 Pixels = UInt8[np.ndarray, 'h w c'] | UInt16[np.ndarray, 'h w c'] | Float[np.ndarray, 'h w c']
 
+_BAND = 2**20  # numbers
 _ALPHA = {'LA': 'L', 'La': 'L', 'PA': 'RGB', 'RGBA': 'RGB', 'RGBa': 'RGB'}
 
 
@@ -26,7 +27,7 @@ class Picture(NamedTuple):
             colored = np.concatenate([colored, self.alpha], axis=-1)
         if not self.pillow:
             return colored
-        return Image.fromarray(colored if colored.dtype == np.uint8 else _bytes(colored))
+        return Image.fromarray(eight_bits(colored))
 
 
 def read(image: Any) -> Picture:
@@ -45,7 +46,7 @@ def read(image: Any) -> Picture:
 
 def thumbnail(pixels: Pixels, height: int, width: int) -> UInt8[np.ndarray, 'height width 3']:
     """Scales a picture as training scales it: bytes, antialiased bicubic."""
-    pixels = pixels if pixels.dtype == np.uint8 else _bytes(pixels)
+    pixels = eight_bits(pixels)
     image = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
     if image.size != (width, height):
         image = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0)
@@ -86,7 +87,15 @@ def _from_array(array: np.ndarray) -> Picture:
     return Picture(array[..., :3], array[..., 3:]) if array.shape[2] == 4 else Picture(array)
 
 
-def _bytes(pixels: Pixels) -> UInt8[np.ndarray, 'h w c']:
-    if pixels.dtype == np.uint16:
-        return ((pixels.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    return (pixels * 255 + 0.5).astype(np.uint8)
+def eight_bits(pixels: Pixels) -> UInt8[np.ndarray, 'h w c']:
+    """Bytes of any depth, rounded; a band of rows at a time, for sums of 16 bits take twice their room."""
+    if pixels.dtype == np.uint8:
+        return pixels
+    result = np.empty(pixels.shape, np.uint8)
+    rows = max(1, _BAND // (pixels.shape[1] * pixels.shape[2]))
+    for top in range(0, len(pixels), rows):
+        band = pixels[top : top + rows]
+        result[top : top + rows] = (
+            (band.astype(np.uint32) + 128) // 257 if pixels.dtype == np.uint16 else band * 255 + 0.5
+        )
+    return result

@@ -12,7 +12,7 @@ from jaxtyping import UInt8, UInt16
 from PIL import ExifTags, Image, ImageFile
 
 from jaxcolor.errors import UserError
-from jaxcolor.inference import decoding, exif, opening, png, profiles, tiff
+from jaxcolor.inference import decoding, exif, inputs, opening, png, profiles, tiff
 
 READABLE = frozenset(
     ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.tif', '.tiff', '.webp', '.bmp', '.gif', '.heic', '.heif', '.hif')
@@ -178,7 +178,7 @@ def encode(photo: Photo, colored: _Colored, format: str, *, quality: int = 95) -
 
 
 def _to_pillow(colored: _Colored, alpha: UInt8[np.ndarray, 'h w'] | None, kind: str) -> Image.Image:
-    image = Image.fromarray(_eight_bits(colored))
+    image = Image.fromarray(inputs.eight_bits(colored))
     if alpha is None:
         return image
     opacity = Image.fromarray(alpha)
@@ -188,15 +188,6 @@ def _to_pillow(colored: _Colored, alpha: UInt8[np.ndarray, 'h w'] | None, kind: 
         return paper
     image.putalpha(opacity)
     return image
-
-
-def _eight_bits(colored: _Colored) -> UInt8[np.ndarray, 'h w 3']:
-    if colored.dtype == np.uint8:
-        return colored
-    result = np.empty(colored.shape, np.uint8)
-    for rows in decoding.bands(*colored.shape[:2]):
-        result[rows] = (colored[rows].astype(np.uint32) + 128) // 257
-    return result
 
 
 def _options(photo: Photo, kind: str, quality: int) -> dict[str, Any]:

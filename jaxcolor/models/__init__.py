@@ -8,6 +8,7 @@ other than `params` is in the collection `batch_stats`, mutable in training.
 """
 
 import dataclasses
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,7 +33,7 @@ GENERATORS: dict[str, type[nn.Module]] = {
 }
 DISCRIMINATORS: dict[str, type[nn.Module]] = {'patchgan': PatchGAN, 'dense': DenseDiscriminator}
 
-__all__ = ['DISCRIMINATORS', 'GENERATORS', 'build_discriminator', 'build_generator', 'default_fields']
+__all__ = ['DISCRIMINATORS', 'GENERATORS', 'build_discriminator', 'build_generator', 'default_fields', 'sizes']
 
 # Of a field that holds several numbers, the least of each.
 _LEAST = {
@@ -70,6 +71,20 @@ def default_fields(role: str, name: str) -> dict[str, tuple[Any, Any]]:
     """The fields of the `generator` or `discriminator` called `name` that a config may set: (type, default) each."""
     module = {'generator': GENERATORS, 'discriminator': DISCRIMINATORS}[role][name]
     return {f.name: (f.type, f.default) for f in dataclasses.fields(module) if f.name not in _NOT_CONFIGURED}
+
+
+def sizes(generator: nn.Module) -> tuple[int, int]:
+    """The smallest height and width that a generator takes, and the step from each to the next."""
+
+    def takes(size: int) -> bool:
+        try:
+            generator.check_size(size, size)
+        except UserError:
+            return False
+        return True
+
+    least, following = itertools.islice(filter(takes, itertools.count(1)), 2)
+    return least, following - least
 
 
 def _build(role: str, known: dict[str, type[nn.Module]], config: Mapping[str, Any], **given: Any) -> nn.Module:

@@ -1,7 +1,6 @@
 """The function that is exported, and the pictures that it takes."""
 
 import dataclasses
-import itertools
 from typing import Any
 
 import jax
@@ -13,6 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxcolor.errors import UserError
 from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.models import sizes
 
 Variables = dict[str, Any]
 
@@ -42,7 +42,7 @@ class Network:
             if size < 1:
                 raise UserError(f'--size={size} is too small; use 1 or more')
             colorizer.generator.check_size(size, size)
-        least, step = _sizes(colorizer.generator)
+        least, step = sizes(colorizer.generator)
         variables = jax.tree.map(np.asarray, colorizer.variables)
         return cls(colorizer.generator.clone(dtype=jnp.float32), variables, size, step, least)
 
@@ -71,17 +71,3 @@ class Network:
     def picture(self) -> jax.ShapeDtypeStruct:
         """The input, with symbols for what may vary."""
         return jax.ShapeDtypeStruct(export.symbolic_shape(self.shape, constraints=self.constraints), jnp.float32)
-
-
-def _sizes(generator: nn.Module) -> tuple[int, int]:
-    """The smallest size that a generator takes, and the step to the next."""
-
-    def takes(size: int) -> bool:
-        try:
-            generator.check_size(size, size)
-        except UserError:
-            return False
-        return True
-
-    least, following = itertools.islice(filter(takes, itertools.count(1)), 2)
-    return least, following - least

@@ -13,11 +13,10 @@ from jaxtyping import Array, Float, UInt8
 
 from jaxcolor.color import convert
 from jaxcolor.inference import render
-from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.inference.colorizer import LONGEST, Colorizer
 from jaxcolor.inference.export.network import Network, Variables
 
 _PLATFORMS = ('cpu', 'cuda', 'tpu')
-_LONGEST = 4  # beyond 4:1, long sides are squeezed for the network, as `Colorizer` does
 
 
 def write(network: Network, colorizer: Colorizer, folder: Path) -> dict[str, Any]:
@@ -36,7 +35,7 @@ def write(network: Network, colorizer: Colorizer, folder: Path) -> dict[str, Any
         'signatures': {
             'serving_default': 'x -> y, as input and output say',
             'colorize': 'image_bytes -> image_bytes: b JPEG, PNG, GIF or BMP files -> b PNG files in colour, each of '
-            'its own size and with its own lightness',
+            'its own size, and with its own lightness where sRGB has the colour',
         },
     }
 
@@ -96,7 +95,7 @@ def _working_size(network: Network, shorter: int, picture: Any) -> Any:
     if network.size is not None:
         return tf.constant([network.size, network.size])
     sides = tf.cast(tf.shape(picture)[:2], tf.float32)
-    ratios = tf.minimum(sides / tf.reduce_min(sides), float(_LONGEST))
+    ratios = tf.minimum(sides / tf.reduce_min(sides), float(LONGEST))
     steps = tf.cast(tf.round(shorter * ratios / network.step), tf.int32)
     return tf.maximum(steps * network.step, network.least)
 
