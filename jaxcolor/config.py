@@ -41,6 +41,9 @@ def default() -> ml_collections.ConfigDict:
                 'flip': True,  # mirror half of the training pictures
                 'min_colorfulness': 0.0,  # drop training pictures below this (Hasler-Suesstrunk, 0-255)
                 'workers': 0,  # processes that decode; 0 decodes on threads of this one
+                # Where decoded pictures are kept: host, in memory where they fit; device, in that of the accelerator,
+                # which then shuffles them itself and waits for no host; this wants the center crop.
+                'cache': 'host',
             },
             'space': _named('space', 'lab'),
             'generator': _named('generator', 'unet'),
@@ -64,6 +67,10 @@ def default() -> ml_collections.ConfigDict:
             'num_steps': ml_collections.config_dict.placeholder(int),
             'ema_decay': 0.0,  # of the generator's parameters; 0 keeps no average
             'dtype': 'float32',  # of the arithmetic: float32 or bfloat16; parameters stay float32
+            'accumulation_steps': 1,  # parts of the batch that go through one after the other, to save memory
+            'steps_per_call': 1,  # by accelerators, for networks that are through in no time; slower on CPUs
+            # Compute activations again on the way back instead of keeping them; None: from 512 px on.
+            'remat': ml_collections.config_dict.placeholder(bool),
             'log_every': 50,
             'eval_every': ml_collections.config_dict.placeholder(int),
             'checkpoint_every': ml_collections.config_dict.placeholder(int),
@@ -177,15 +184,18 @@ def check(config: ml_collections.ConfigDict, device_count: int) -> None:
     Raises:
       UserError: a value is out of its range, or the batch does not divide among `device_count` devices.
     """
-    batch = config.data.batch_size
-    if batch < 1 or batch % device_count:
+    batch, parts = config.data.batch_size, config.accumulation_steps
+    if parts < 1:
+        raise UserError(f'accumulation_steps={parts} is too small; use 1 or more')
+    if batch < 1 or batch % (device_count * parts):
+        among = f'{device_count} devices' + (f' and {parts} accumulation_steps' if parts > 1 else '')
+        whole = device_count * parts
         raise UserError(
-            f'data.batch_size={batch} does not divide among {device_count} devices; '
-            f'use {max(1, round(batch / device_count)) * device_count}'
+            f'data.batch_size={batch} does not divide among {among}; use {max(1, round(batch / whole)) * whole}'
         )
     if config.num_steps is None and config.num_epochs <= 0:
         raise UserError(f'num_epochs={config.num_epochs} trains nothing; use a number above 0, or set num_steps')
-    for field in ('num_steps', 'log_every', 'eval_every', 'checkpoint_every', 'keep'):
+    for field in ('num_steps', 'steps_per_call', 'log_every', 'eval_every', 'checkpoint_every', 'keep'):
         if config[field] is not None and config[field] < 1:
             raise UserError(f'{field}={config[field]} is too small; use 1 or more')
     for field, least in (('image_size', 1), ('workers', 0)):
@@ -197,6 +207,8 @@ def check(config: ml_collections.ConfigDict, device_count: int) -> None:
         raise UserError(f'seed={config.seed} is out of range; use 0 to 2^32 - 1')
     if config.sampling not in ('none', 'dropout'):
         raise UserError(f'sampling={config.sampling!r} is unknown; use none or dropout')
+    if config.data.cache not in ('host', 'device'):
+        raise UserError(f'data.cache={config.data.cache!r} is unknown; use host or device')
     if config.dtype not in ('float32', 'bfloat16'):
         raise UserError(f'dtype={config.dtype!r} is unknown; use float32 or bfloat16')
     if not 0 <= config.ema_decay < 1:

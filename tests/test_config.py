@@ -16,6 +16,13 @@ from jaxcolor.training.state import build_system, create_state
     [
         ({'data.batch_size': 12}, r'data.batch_size=12 does not divide among 8 devices; use 16'),
         ({'data.batch_size': 3}, r'use 8'),
+        (
+            {'data.batch_size': 8, 'accumulation_steps': 3},
+            r'data.batch_size=8 does not divide among 8 devices and 3 accumulation_steps; use 24',
+        ),
+        ({'accumulation_steps': 0}, r'accumulation_steps=0 is too small; use 1 or more'),
+        ({'steps_per_call': 0}, r'steps_per_call=0 is too small; use 1 or more'),
+        ({'data.cache': 'disk'}, r"data.cache='disk' is unknown; use host or device"),
         ({'num_epochs': 0.0}, r'num_epochs=0.0 trains nothing'),
         ({'num_steps': 0}, r'num_steps=0 is too small'),
         ({'log_every': 0}, r'log_every=0 is too small'),

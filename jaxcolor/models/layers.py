@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jax.ad_checkpoint import checkpoint_name
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
@@ -16,6 +17,10 @@ from jaxcolor.models import conv as convolutions
 Activation = Callable[[Array], Array]
 Initializer = Callable[..., Array]
 T = TypeVar('T')
+
+# The name of what rematerialisation (`jax.checkpoint`) had better keep: convolutions, which cost most to compute again,
+# and the moments of norms, which are small and may have crossed devices.
+KEPT = 'kept'
 
 ACTIVATIONS: dict[str, Activation] = {
     'leaky_relu': lambda x: nn.leaky_relu(x, 0.2),
@@ -104,7 +109,7 @@ class Conv(nn.Module):
             y = convolutions.upsample_conv(x, kernel)
         else:
             y = convolutions.conv(x, kernel, self.stride, self.padding)
-        return _add_bias(self, y) if self.use_bias else y
+        return checkpoint_name(_add_bias(self, y) if self.use_bias else y, KEPT)
 
 
 class ConvTranspose(nn.Module):
@@ -133,7 +138,7 @@ class ConvTranspose(nn.Module):
         if self.spectral_norm:
             kernel = _spectral_normalize(self, kernel, axis=self.spectral_axis, train=train)
         y = convolutions.conv_transpose(x.astype(self.dtype), kernel.astype(self.dtype), self.stride, self.padding)
-        return _add_bias(self, y) if self.use_bias else y
+        return checkpoint_name(_add_bias(self, y) if self.use_bias else y, KEPT)
 
 
 def _add_bias(module: Conv | ConvTranspose, y: Float[Array, 'b h w d']) -> Float[Array, 'b h w d']:
@@ -223,6 +228,7 @@ def _moments(
     mean_square = jnp.square(x).mean(axes, keepdims=True)
     if axis_name is not None:
         mean, mean_square = jax.lax.pmean((mean, mean_square), axis_name)
+    mean, mean_square = checkpoint_name((mean, mean_square), KEPT)
     return mean, jnp.maximum(mean_square - jnp.square(mean), 0)
 
 

@@ -82,8 +82,11 @@ class System:
     reconstruction: objectives.Reconstruction
     flip: bool
     ema_decay: float
+    accumulation_steps: int
+    remat: bool
 
 
+_LARGE = 512  # px, from where on activations are computed again unless the config says otherwise
 _OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {'adam': optax.adam, 'sgd': optax.sgd}
 
 
@@ -119,6 +122,8 @@ def build_system(config: ml_collections.ConfigDict, axis_name: str | None) -> Sy
         reconstruction=objectives.reconstruction(loss.reconstruction, class_weights),
         flip=config.data.flip,
         ema_decay=config.ema_decay,
+        accumulation_steps=config.accumulation_steps,
+        remat=config.data.image_size >= _LARGE if config.remat is None else config.remat,
     )
 
 

@@ -2,7 +2,8 @@
 
 The order is that of seed 001 section 5.5: the discriminator learns first, and the generator's gradient goes
 through the discriminator so updated. `jax.vjp` keeps the generator's forward pass for its backward one, so
-that pass runs once a step.
+that pass runs once a step. With `accumulation_steps` the order stays, and each player learns once from all parts
+of the batch; what a part's forward pass has kept is gone by the generator's turn, so that pass runs twice.
 """
 
 from collections.abc import Callable
@@ -10,18 +11,22 @@ from typing import Any
 
 import jax
 import optax
+from flax import linen as nn
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
 
-from jaxcolor.color.spaces import Target, flip
-from jaxcolor.training import objectives
+from jaxcolor.color.spaces import flip
+from jaxcolor.training import accumulation, objectives
+from jaxcolor.training.accumulation import Lesson, Part, Terms
 from jaxcolor.training.parallel import AXIS
+from jaxcolor.training.rematerialization import rematerialized
 from jaxcolor.training.state import Player, System, TrainState
 
 Batch = dict[str, UInt8[Array, 'b h w 3'] | Bool[Array, ' b']]
-Grey = Float[Array, 'b h w 1']
 Colour = Float[Array, 'b h w c']
-Terms = dict[str, Float[Array, '']]
 Gradient = Callable[[Colour], tuple[Any]]
+Lessons = tuple[
+    Callable[[Player], Lesson], Callable[[Player | None], Lesson]
+]  # of the discriminator, then the generator
 
 
 def train_step(
@@ -32,7 +37,7 @@ def train_step(
     Args:
       system: the static half.
       state: the same on every device, before and after.
-      batch: `image`, uint8 [b, h, w, 3]: this device's part of the batch.
+      batch: `image`, uint8 [b, h, w, 3]: this device's part of the batch; `system.accumulation_steps` divides b.
       rng: differs by step and by device.
       adversarial: whether the discriminator takes part; if not (warm-up, or a system without one), the
         generator learns from reconstruction alone and the discriminator rests.
@@ -40,48 +45,76 @@ def train_step(
     Returns:
       The state after the step, and the loss terms, averaged over devices.
     """
-    flip_rng, generator_rng, discriminator_rng, verdict_rng = jax.random.split(rng, 4)
+    flip_rng, *rngs = jax.random.split(rng, 4)
     image = flip(batch['image'], flip_rng) if system.flip else batch['image']
-    x, y = system.space.split(image)
-
-    def generate(params: Any) -> tuple[Colour, Any]:
-        variables = {'params': params, 'batch_stats': state.generator.batch_stats}
-        fake, updates = system.generator.apply(
-            variables, x, train=True, rngs={'dropout': generator_rng}, mutable=['batch_stats']
-        )
-        return fake, updates.get('batch_stats', {})
-
-    fake, gradient, batch_stats = jax.vjp(generate, state.generator.params, has_aux=True)
-    generator = state.generator.replace(batch_stats=batch_stats)
+    whole = Part(*system.space.split(image), *rngs)
+    lessons = _lessons if system.accumulation_steps == 1 else _accumulated_lessons
+    teach_discriminator, teach_generator = lessons(system, state.generator, whole)
     discriminator = state.discriminator if adversarial else None
     terms: Terms = {}
     if discriminator is not None:
-        discriminator, terms = discriminator_update(system, discriminator, x, y, fake, discriminator_rng)
-    generator, generator_terms = generator_update(system, generator, gradient, x, y, fake, discriminator, verdict_rng)
+        lesson = teach_discriminator(discriminator)
+        discriminator = _optimize(system.discriminator_optimizer, discriminator, lesson)
+        terms = lesson.terms
+    lesson = teach_generator(discriminator)
+    generator = _optimize(system.generator_optimizer, state.generator, lesson)
     ema_params = state.ema_params
     if system.ema_decay:
         ema_params = optax.incremental_update(generator.params, ema_params, 1.0 - system.ema_decay)
-    terms = jax.lax.pmean({**generator_terms, **terms}, AXIS)
+    terms = jax.lax.pmean({**lesson.terms, **terms}, AXIS)
     discriminator = discriminator or state.discriminator  # at rest in warm-up
     return TrainState(state.step + 1, generator, discriminator, ema_params), terms
 
 
-def discriminator_update(
-    system: System, player: Player, x: Grey, y: Colour, fake: Colour, rng: PRNGKeyArray
-) -> tuple[Player, Terms]:
-    """Teaches the discriminator one batch of true colours `y` and one of generated ones.
+def _lessons(system: System, generator: Player, whole: Part) -> Lessons:
+    """What teaches the discriminator and, once that is updated, the generator; both from the same forward pass."""
+    made = _make(system, generator, whole)
+    return (
+        lambda discriminator: discriminator_lesson(system, discriminator, whole, made[0]),
+        lambda discriminator: generator_lesson(system, discriminator, whole, *made),
+    )
+
+
+def _accumulated_lessons(system: System, generator: Player, whole: Part) -> Lessons:
+    """The same part by part, each with a forward pass for either lesson, in which the generator makes the same."""
+    parts = accumulation.split(whole, system.accumulation_steps)
+
+    def teach_discriminator(discriminator: Player) -> Lesson:
+        def learn(batch_stats: tuple[Any, Any], part: Part) -> Lesson:
+            maker, judge = (
+                p.replace(batch_stats=s) for p, s in zip((generator, discriminator), batch_stats, strict=True)
+            )
+            fake, made_stats = _apply(system, system.generator, maker, part.generator_rng, part.x)
+            lesson = discriminator_lesson(system, judge, part, fake)
+            return lesson._replace(batch_stats=(made_stats, lesson.batch_stats))
+
+        batch_stats = generator.batch_stats, discriminator.batch_stats
+        lesson = accumulation.accumulate(learn, discriminator.params, batch_stats, parts)
+        return lesson._replace(batch_stats=lesson.batch_stats[1])  # the generator's are for its own lesson to move
+
+    def teach_generator(discriminator: Player | None) -> Lesson:
+        def learn(batch_stats: Any, part: Part) -> Lesson:
+            made = _make(system, generator.replace(batch_stats=batch_stats), part)
+            return generator_lesson(system, discriminator, part, *made)
+
+        return accumulation.accumulate(learn, generator.params, generator.batch_stats, parts)
+
+    return teach_discriminator, teach_generator
+
+
+def discriminator_lesson(system: System, player: Player, part: Part, fake: Colour) -> Lesson:
+    """What the discriminator learns from a part's true colours and from `fake`, which the generator made of it.
 
     The two pass separately, fake first, so that each is normalised by its own statistics (seed 001
     section 5.5). `fake` is data here: no gradient reaches the generator.
     """
-    fake = jax.lax.stop_gradient(fake)
-
-    fake_rng, real_rng = jax.random.split(rng)
+    fake_rng, real_rng = jax.random.split(part.discriminator_rng)
 
     def loss(params: Any) -> tuple[Float[Array, ''], tuple[Any, Terms]]:
-        fake_logits, batch_stats = _judge(system, player.replace(params=params), x, fake, fake_rng)
-        judged = player.replace(params=params, batch_stats=batch_stats)
-        real_logits, batch_stats = _judge(system, judged, x, y, real_rng)
+        judge = player.replace(params=params)
+        fake_logits, batch_stats = _apply(system, system.discriminator, judge, fake_rng, part.x, fake)
+        judge = judge.replace(batch_stats=batch_stats)
+        real_logits, batch_stats = _apply(system, system.discriminator, judge, real_rng, part.x, part.y)
         real_term, fake_term = objectives.discriminator_loss(
             system.loss.adversarial, real_logits, fake_logits, system.loss.label_smoothing
         )
@@ -94,58 +127,67 @@ def discriminator_update(
         return total, (batch_stats, terms)
 
     gradient, (batch_stats, terms) = jax.grad(loss, has_aux=True)(player.params)
-    updated = _optimize(system.discriminator_optimizer, player, gradient)
-    return updated.replace(batch_stats=batch_stats), terms
+    return Lesson(gradient, batch_stats, terms)
 
 
-def generator_update(
-    system: System,
-    player: Player,
-    gradient: Gradient,
-    x: Grey,
-    y: Target,
-    fake: Colour,
-    discriminator: Player | None,
-    rng: PRNGKeyArray,
-) -> tuple[Player, Terms]:
-    """Updates the generator from what it made.
+def generator_lesson(
+    system: System, discriminator: Player | None, part: Part, fake: Colour, gradient: Gradient, batch_stats: Any
+) -> Lesson:
+    """What the generator learns from what it made of a part.
 
     Args:
       system: the static half.
-      player: the generator.
-      gradient: from `jax.vjp`: the gradient of the output `fake` to that of the parameters.
-      x: the grey pictures, float32 [b, h, w, 1].
-      y: the target, float32 [b, h, w, c], or int32 [b, h, w, 1] of classes.
-      fake: the generator's output, float32 [b, h, w, c].
       discriminator: who judges `fake`; None leaves reconstruction alone. Its statistics stay as they are.
-      rng: for the discriminator's dropout.
+      part: with the grey pictures and the target.
+      fake: the generator's output, float32 [b, h, w, c].
+      gradient: from `jax.vjp`: the gradient of the output `fake` to that of the parameters.
+      batch_stats: the generator's, after it made `fake`.
     """
 
     def loss(fake: Colour) -> tuple[Float[Array, ''], Terms]:
-        terms = {'reconstruction': system.reconstruction(fake, y)}
+        terms = {'reconstruction': system.reconstruction(fake, part.y)}
         total = system.loss.reconstruction_weight * terms['reconstruction']
         if discriminator is not None:
-            logits, _ = _judge(system, discriminator, x, fake, rng)
+            logits, _ = _apply(system, system.discriminator, discriminator, part.verdict_rng, part.x, fake)
             terms['adversarial'] = objectives.generator_loss(system.loss.adversarial, logits)
             if system.loss.adversarial_weight:  # else it is watched, and nothing goes back through the discriminator
                 total = total + system.loss.adversarial_weight * terms['adversarial']
         return total, {'generator_loss': total, **terms}
 
     cotangent, terms = jax.grad(loss, has_aux=True)(fake)
-    return _optimize(system.generator_optimizer, player, *gradient(cotangent)), terms
+    return Lesson(*gradient(cotangent), batch_stats, terms)
 
 
-def _judge(system: System, player: Player, x: Grey, y: Colour, rng: PRNGKeyArray) -> tuple[objectives.Logits, Any]:
-    assert system.discriminator is not None
-    logits, updates = system.discriminator.apply(
-        player.variables, x, y, train=True, rngs={'dropout': rng}, mutable=['batch_stats']
-    )
-    return logits, updates.get('batch_stats', {})
+def _make(system: System, player: Player, part: Part) -> tuple[Colour, Gradient, Any]:
+    """Returns what the generator makes of a part, the gradient from it to the parameters, and its new statistics."""
+
+    def generate(params: Any) -> tuple[Colour, Any]:
+        return _apply(system, system.generator, player.replace(params=params), part.generator_rng, part.x)
+
+    return jax.vjp(generate, player.params, has_aux=True)
 
 
-def _optimize(optimizer: optax.GradientTransformation, player: Player, gradient: Any) -> Player:
-    gradient = jax.lax.pmean(gradient, AXIS)
+def _apply(
+    system: System, network: nn.Module | None, player: Player, rng: PRNGKeyArray, *inputs: Float[Array, 'b h w _']
+) -> tuple[Any, Any]:
+    """Returns a network's output in training, and its new statistics.
+
+    With `system.remat` the way back finds what the network has named `KEPT`, its convolutions' outputs, and
+    computes norms, activations, dropout and concatenations again.
+    """
+    assert network is not None
+
+    def apply(params: Any, *inputs: Float[Array, 'b h w _']) -> tuple[Any, Any]:
+        variables = {'params': params, 'batch_stats': player.batch_stats}
+        output, updates = network.apply(variables, *inputs, train=True, rngs={'dropout': rng}, mutable=['batch_stats'])
+        return output, updates.get('batch_stats', {})
+
+    return (rematerialized(apply) if system.remat else apply)(player.params, *inputs)
+
+
+def _optimize(optimizer: optax.GradientTransformation, player: Player, lesson: Lesson) -> Player:
+    gradient = jax.lax.pmean(lesson.gradient, AXIS)
     with jax.numpy_dtype_promotion('standard'):  # optax's Adam mixes float32 with its int32 count
         updates, opt_state = optimizer.update(gradient, player.opt_state, player.params)
     params = optax.apply_updates(player.params, updates)
-    return player.replace(params=params, opt_state=opt_state)
+    return Player(params, lesson.batch_stats, opt_state)
