@@ -1,15 +1,107 @@
-"""Files that are there whole or not at all."""
+"""Files of a work directory, on a disk or in a bucket, that are there whole or not at all."""
 
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+
+import fsspec
 from etils import epath
+
+from jaxcolor.errors import UserError
+
+_REMEDIES = {
+    'gs': 'the bucket must exist, and your credentials open it: gcloud auth application-default login',
+    's3': 'the bucket must exist, and your credentials open it: aws configure, or AWS_ACCESS_KEY_ID and its friends',
+}
+
+# etils goes through TensorFlow where that is installed; TensorFlow takes seconds to import, and knows no s3://.
+os.environ.setdefault('EPATH_USE_TF', 'false')
+# What other hosts, and TensorStore, have written meanwhile shall be seen.
+for _scheme in ('gcs', 's3'):
+    fsspec.config.conf.setdefault(_scheme, {}).setdefault('use_listings_cache', False)
+# It logs what it raises, with the traceback.
+logging.getLogger('gcsfs').addHandler(logging.NullHandler())
+
+
+def is_bucket(path: epath.PathLike) -> bool:
+    """Whether `path` is an address such as `gs://bucket/run`: files there can not be renamed, nor written in parts."""
+    return '://' in str(path)
+
+
+def folder(address: epath.PathLike) -> epath.Path:
+    """Returns a work directory's path.
+
+    Raises:
+      UserError: it is an address of another kind.
+    """
+    scheme = str(address).partition('://')[0]
+    if is_bucket(address) and scheme not in _REMEDIES:
+        raise UserError(f'{address}: {scheme}:// is not known; use a folder, gs://… or s3://…')
+    return epath.Path(address)
 
 
 def write_whole(path: epath.PathLike, content: bytes) -> None:
-    """Writes `content` to `path`, local or in a bucket; makes its folder.
+    """Writes `content` to `path`; makes its folder.
 
     Whatever happens meanwhile, the old or the new file is there, never half of it.
+
+    Raises:
+      OSError: the disk refuses.
+      UserError: the bucket refuses.
     """
     path = epath.Path(path)
+    if is_bucket(path):
+        with explain_bucket(path, 'written'):
+            path.write_bytes(content)  # an object appears when all of it has come
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f'.{path.name}.tmp')
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def read_text(path: epath.PathLike) -> str | None:
+    """Returns what is in the file `path`; None if there is no such file.
+
+    Raises:
+      OSError: the disk refuses.
+      UserError: the bucket refuses.
+    """
+    path = epath.Path(path)
+    with explain_bucket(path, 'read'):
+        return path.read_text() if path.exists() else None
+
+
+def move_folder(source: epath.Path, target: epath.Path) -> None:
+    """Moves a folder to where there is none: at once on a disk, file by file in a bucket."""
+    if not is_bucket(source):
+        source.rename(target)
+        return
+    system, root = fsspec.core.url_to_fs(str(source))  # as etils' `rename`, which fails for a folder in s3://
+    for path in system.find(root):
+        system.mv(path, f'{target}{path.removeprefix(root)}')
+
+
+@contextlib.contextmanager
+def explain_bucket(path: epath.PathLike, done: str) -> Iterator[None]:
+    """Turns what a bucket answers to one that wants `path` `done` into a `UserError`; leaves disks alone."""
+    scheme = str(path).partition('://')[0]
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # of botocore, gcsfs, google.auth and aiohttp: they share no class
+        if not is_bucket(path):
+            raise
+        if isinstance(error, ImportError):
+            raise UserError(
+                f'{path} needs a package for {scheme}:// ({error}): pip install "jaxcolor[buckets]"'
+            ) from error
+        reason = 'not found' if isinstance(error, FileNotFoundError) else ' '.join(str(error).split())[:200]
+        raise UserError(f'{path} can not be {done}: {reason or repr(error)}\n{_REMEDIES[scheme]}') from error

@@ -1,7 +1,6 @@
 """`python -m jaxcolor.main --config=FILE[:variant] [--workdir=DIR] [--mode=train|eval] [--multihost]`."""
 
 import logging
-import signal
 import sys
 from pathlib import Path
 
@@ -11,11 +10,14 @@ from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from jaxcolor.errors import InterruptedRunError, UserError
+from jaxcolor.training import cluster
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'The experiment, a file of configs/: FILE[:variant].')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run lives; runs/<name of the config> if left out.')
 _MODE = flags.DEFINE_enum('mode', 'train', ['train', 'eval'], 'Train, or score the newest checkpoint.')
 _MULTIHOST = flags.DEFINE_bool('multihost', False, 'Join the other hosts of the cluster; each runs this line.')
+_HEARTBEAT = flags.DEFINE_integer('heartbeat_seconds', 100, 'A host silent for so long ends the others.', lower_bound=1)
+_LOG = logging.getLogger('jaxcolor')
 
 
 def main(argv: list[str]) -> None:
@@ -27,12 +29,9 @@ def main(argv: list[str]) -> None:
     path, _, variant = _config_name().partition(':')
     workdir = _WORKDIR.value or str(Path('runs', '_'.join(filter(None, (Path(path).stem, variant)))))
     if _MULTIHOST.value:
-        try:
-            jax.distributed.initialize()
-        except (RuntimeError, ValueError) as error:
-            remedy = 'run under Slurm, Open MPI, Kubernetes or on a TPU pod, or set JAX_COORDINATOR_ADDRESS and friends'
-            raise UserError(f'--multihost finds no cluster: {error}\n{remedy}') from error
-    from jaxcolor.training import loop  # after the line above, which must come before any device is touched
+        cluster.join(_HEARTBEAT.value)
+        cluster.introduce(_LOG, _CONFIG.value.data.batch_size)
+    from jaxcolor.training import loop  # after `join`, which must come before any device is touched
     from jaxcolor.training.console import table
 
     run = loop.train if _MODE.value == 'train' else loop.evaluate_run
@@ -59,21 +58,19 @@ def _parse_flags(argv: list[str]) -> list[str]:
 
 
 def run() -> None:
-    """Runs `main`; a user's mistake ends in one line and status 1, a signal in 128 + its number."""
-    logger, handler = logging.getLogger('jaxcolor'), logging.StreamHandler()
+    """Runs `main`; a mistake of the user's ends in one line and status 1, a signal in 128 + its number, a bug in 70."""
+    handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter('%(levelname)s: %(message)s'))
-    logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
-    logger.propagate = False  # absl's handler would say it again
+    _LOG.addHandler(handler)
+    _LOG.setLevel(logging.INFO)
+    _LOG.propagate = False  # absl's handler would say it again
     try:
         app.run(main, flags_parser=_parse_flags)
-    except UserError as error:
-        sys.exit(f'error: {error}')
-    except InterruptedRunError as interruption:
+    except InterruptedRunError as interruption:  # on every host, after the same step
         print(interruption, file=sys.stderr)
         sys.exit(128 + interruption.signum)
-    except KeyboardInterrupt:
-        sys.exit(128 + signal.SIGINT)
+    except (KeyboardInterrupt, Exception) as error:
+        cluster.leave(error)
 
 
 if __name__ == '__main__':

@@ -6,13 +6,14 @@ import functools
 import logging
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import grain
 import numpy as np
 from absl import flags
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
@@ -20,6 +21,8 @@ from jaxcolor.data import pictures
 from jaxcolor.data.loading import Batch, Decoder, LoadTest, LoadTrain, open_decoder
 from jaxcolor.data.sources import Source, open_source
 from jaxcolor.errors import UserError
+
+T = TypeVar('T')
 
 _LOG = logging.getLogger(__name__)
 _THREADS = max(1, min(16, os.cpu_count() or 1))
@@ -69,9 +72,33 @@ def train_batches(
     load = LoadTrain(decoder, keep, data.crop == 'random', process_index, process_count)
     # Only integers are shuffled and batched; a whole batch is then loaded by one function, for Grain's
     # overhead per element is of the order of decoding a 32-pixel picture.
-    rows = grain.MapDataset.range(len(keep)).seed(seed).shuffle().repeat()
+    rows = grain.MapDataset.range(len(keep)).seed(seed).shuffle(seed=order_seed(seed)).repeat()
     batches = rows.batch(data.batch_size, batch_fn=np.asarray).random_map(load)[start_step:]
     return Batches(decoder.source, iter(_prefetched(batches, data.workers)))
+
+
+def training_images(data: ConfigDict) -> tuple[UInt8[np.ndarray, 'n s s 3'], set[str]]:
+    """All training pictures, centre-cropped, in the order of `training_pictures`, and the names of unreadable ones.
+
+    The place of an unreadable picture is taken by the next readable one, as in `train_batches`. Decoded by threads,
+    with a progress bar.
+
+    Raises:
+      UserError: see `training_pictures`; no picture can be read.
+    """
+    keep, decoder = training_pictures(data), _training_decoder(data)
+    load, rng = LoadTrain(decoder, keep, False, 0, 1), np.random.default_rng()  # of which nothing is drawn
+    images = np.empty((len(keep), decoder.size, decoder.size, 3), np.uint8)
+    unreadable: set[int] = set()
+    for part, batch in _in_parts(lambda part: load(np.asarray(part), rng), len(keep), 'decoding'):
+        images[part.start : part.stop] = batch['image']
+        unreadable.update(map(int, batch['unreadable']))
+    return images, {_warn_unreadable(decoder.source, index) for index in sorted(unreadable)}
+
+
+def order_seed(seed: int) -> int:
+    """The seed of the order of `train_batches`: what Grain derives from `seed` for a shuffle that is given none."""
+    return int(np.random.SeedSequence((seed, 1)).generate_state(1)[0])
 
 
 def test_batches(data: ConfigDict, *, process_index: int = 0, process_count: int = 1) -> Batches:
@@ -93,6 +120,21 @@ def test_batches(data: ConfigDict, *, process_index: int = 0, process_count: int
     load = LoadTest(decoder, data.batch_size, process_index, process_count)
     batches = grain.MapDataset.range(math.ceil(len(decoder.source) / data.batch_size)).map(load)
     return Batches(decoder.source, iter(_prefetched(batches, workers=0)))
+
+
+def test_samples(data: ConfigDict, count: int) -> UInt8[np.ndarray, 'n s s 3']:
+    """Up to `count` pictures spread over `data.test_split`, centre-cropped; the same in every process.
+
+    The place of an unreadable picture is taken by the next readable one.
+
+    Raises:
+      UserError: see `open_source`; no picture can be read.
+    """
+    decoder = open_decoder(data.source, data.test_split, data.image_size, data.labels)
+    places = np.arange(len(decoder.source))
+    load = LoadTrain(decoder, places, random_crop=False, process_index=0, process_count=1)
+    chosen = places[:: max(1, len(places) // count)][:count]
+    return load(chosen, np.random.default_rng())['image']  # of which nothing is drawn
 
 
 def steps_per_epoch(data: ConfigDict) -> int:
@@ -154,14 +196,8 @@ def _colorful(
     decoder = open_decoder(source, split, size, labels, side)
     count = len(decoder.source)
     values: Float[np.ndarray, ' n'] = np.empty(count)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        parts = [range(start, min(start + 64, count)) for start in range(0, count, 64)]
-        found = zip(parts, pool.map(functools.partial(_colorfulness, decoder), parts), strict=True)
-        # Shown from the third second on, on a terminal.
-        with tqdm(desc='colourfulness', total=count, delay=3, disable=None, leave=False) as progress:
-            for part, value in found:
-                values[part] = value
-                progress.update(len(part))
+    for part, value in _in_parts(functools.partial(_colorfulness, decoder), count, 'colourfulness'):
+        values[part] = value
     keep, broken = np.flatnonzero(values >= least), np.flatnonzero(np.isnan(values))
     for index in broken:
         _warn_unreadable(decoder.source, int(index))
@@ -173,6 +209,17 @@ def _colorful(
     message = 'data.min_colorfulness=%g drops %d of the %d training pictures of %s %s'
     _LOG.info(message, least, dropped, count, source, split)
     return keep
+
+
+def _in_parts(work: Callable[[range], T], count: int, title: str) -> Iterator[tuple[range, T]]:
+    """Yields the parts of range(count) with the work on each, which threads do, and shows how far it is."""
+    with ThreadPoolExecutor(_THREADS) as pool:
+        parts = [range(start, min(start + 64, count)) for start in range(0, count, 64)]
+        # Shown from the third second on, on a terminal.
+        with tqdm(desc=title, total=count, delay=3, disable=None, leave=False) as progress:
+            for part, done in zip(parts, pool.map(work, parts), strict=True):
+                yield part, done
+                progress.update(len(part))
 
 
 def _colorfulness(decoder: Decoder, indices: range) -> Float[np.ndarray, ' n']:

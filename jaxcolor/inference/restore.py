@@ -13,10 +13,12 @@ from etils import epath
 from flax import linen as nn
 
 from jaxcolor import config as configs
+from jaxcolor import files
 from jaxcolor.color.spaces import Space, build_space
 from jaxcolor.errors import UserError
 from jaxcolor.models import build_generator
-from jaxcolor.training.checkpoints import first_line, goodness
+from jaxcolor.training import whole_state
+from jaxcolor.training.checkpoints import complete_steps, first_line, goodness
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,7 +44,7 @@ def restore(workdir: epath.PathLike, checkpoint: str | int | None = None) -> Mod
     Raises:
       UserError: no run, no such checkpoint, or none that can be read.
     """
-    root = epath.Path(workdir)
+    root = files.folder(workdir)
     config = _read_config(root)
     space = build_space(config.space.to_dict())
     generator = build_generator(config.generator.to_dict(), space.channels, dtype=jnp.dtype(config.dtype))
@@ -64,23 +66,22 @@ def _without_nothing(player: dict[str, Any]) -> dict[str, Any]:
 
 def _read_config(root: epath.Path) -> ml_collections.ConfigDict:
     path = root / 'config.json'
-    if not path.is_file():
+    text = files.read_text(path)
+    if text is None:
         there = root.is_dir()
         raise UserError(
             f'{root} holds no run: {"it has no config.json" if there else "there is no such folder"}; '
             'name the work directory of a training run, such as runs/quickstart'
         )
     try:
-        return configs.from_json(path.read_text())
+        return configs.from_json(text)
     except ValueError as error:
         raise UserError(f'{path} is not JSON ({error}); take another run, or restore that file') from error
 
 
 def _order(folder: epath.Path, config: ml_collections.ConfigDict, checkpoint: str | int | None) -> list[int]:
     """The steps to try, the wanted one first."""
-    steps = sorted(
-        (int(path.name) for path in (folder.iterdir() if folder.is_dir() else ()) if path.name.isdigit()), reverse=True
-    )
+    steps = complete_steps(folder)[::-1]
     if not steps:
         raise UserError(f'{folder} has no checkpoint; train first: python -m jaxcolor.main --config=…')
     if checkpoint is None:
@@ -108,11 +109,13 @@ def _first_readable(folder: epath.Path, steps: list[int], wanted: dict[str, Any]
     arguments = ocp.args.PyTreeRestore(item=wanted, restore_args=kinds, partial_restore=True)
     reasons: list[str] = []
     # Orbax refuses relative paths; `resolve` would mistake a bucket's address for one.
-    folder = folder if '://' in str(folder) else folder.resolve()
+    folder = folder if files.is_bucket(folder) else folder.resolve()
     with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
         for step in steps:
             try:
-                found = checkpointer.restore(folder / str(step) / 'state', args=arguments)
+                item = folder / str(step) / 'state'
+                whole = whole_state.is_needed(item)
+                found = whole_state.read(item, wanted) if whole else checkpointer.restore(item, args=arguments)
                 _check(wanted, found)
             except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
                 reasons.append(f'{step}: {first_line(error)}')

@@ -1,7 +1,9 @@
 """TensorBoard events, written in the caller's own thread: what a disk refuses is raised where it can be explained."""
 
+import tempfile
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 from etils import epath
@@ -11,6 +13,8 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
+from jaxcolor.files import is_bucket, write_whole
+
 _FLUSH_SECONDS = 60
 
 
@@ -19,7 +23,10 @@ class Board:
 
     def __init__(self, folder: epath.PathLike, step: int):
         """Opens a new file in `folder`; TensorBoard then hides what earlier files there say of steps past `step`."""
-        self._writer = EventsWriter(str(epath.Path(folder) / 'events'))
+        self._folder = epath.Path(folder)
+        # A bucket takes no bytes that come later: there, all that has been written is put again at each flush.
+        self._local = tempfile.TemporaryDirectory(prefix='jaxcolor-events-') if is_bucket(folder) else None
+        self._writer = EventsWriter(str(epath.Path(self._local.name if self._local else folder) / 'events'))
         self._flushed = 0.0
         if step:
             self._write(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)))
@@ -36,11 +43,21 @@ class Board:
     def flush(self) -> None:
         """Writes out what is still in memory; it happens by itself every minute that something is added."""
         self._writer.flush()
+        self._put()
         self._flushed = time.time()
 
     def close(self) -> None:
         """The same, and lets go of the file."""
         self._writer.close()
+        try:
+            self._put()
+        finally:
+            if self._local:
+                self._local.cleanup()
+
+    def _put(self) -> None:
+        for path in Path(self._local.name).iterdir() if self._local else ():
+            write_whole(self._folder / path.name, path.read_bytes())
 
     def _write_summary(self, step: int, value: Summary) -> None:
         self._write(Event(step=step, summary=value))

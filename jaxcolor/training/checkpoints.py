@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import gc
+import json
 import logging
 import math
 import os
@@ -17,11 +18,15 @@ from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
 from jaxcolor.errors import UserError
-from jaxcolor.training import parallel
+from jaxcolor.files import explain_bucket, is_bucket, move_folder
+from jaxcolor.training import parallel, whole_state
 
 _HIGHER_IS_BETTER = ('psnr', 'ssim', 'colorfulness', 'accuracy')
 
 _LOG = logging.getLogger(__name__)
+
+# In a bucket no folder is renamed at once: there this file, written last, tells a checkpoint from half of one.
+_COMMIT = ocp.path.atomicity.COMMIT_SUCCESS_FILE
 
 
 def goodness(metric: str, scores: Mapping[str, int | float]) -> float:
@@ -30,6 +35,17 @@ def goodness(metric: str, scores: Mapping[str, int | float]) -> float:
     if math.isnan(value):
         return -math.inf
     return value if metric in _HIGHER_IS_BETTER else -value
+
+
+def complete_steps(folder: epath.Path) -> list[int]:
+    """Returns the steps of the checkpoints in `folder` that were written to their end, oldest first.
+
+    Raises:
+      UserError: the bucket refuses.
+    """
+    with explain_bucket(folder, 'read'):
+        found = [path for path in (folder.iterdir() if folder.is_dir() else ()) if path.name.isdigit()]
+        return sorted(int(path.name) for path in found if not is_bucket(path) or (path / _COMMIT).exists())
 
 
 class Checkpoints:
@@ -45,22 +61,27 @@ class Checkpoints:
           workdir: a path, or an address such as `gs://…`.
           keep: how many of the newest stay.
           metric: the score by which one more stays, the best.
+
+        Raises:
+          UserError: the bucket refuses.
         """
         folder = epath.Path(workdir) / 'checkpoints'
         # Orbax refuses relative paths; `resolve` would mistake a bucket's address for one.
-        self.path = folder if '://' in str(folder) else folder.resolve()
+        self.path = folder if is_bucket(folder) else folder.resolve()
+        self._whole = whole_state.is_needed(folder)
         self._metric = metric
+        by_file = _committed_by_file() if self._whole else {}
         self._hook_before, sys.unraisablehook = sys.unraisablehook, partial(_hush, sys.unraisablehook)
         newest = checkpoint_managers.LatestN(n=keep)
         best = checkpoint_managers.BestN(n=1, get_metric_fn=self._goodness)
-        self._manager = ocp.CheckpointManager(
-            self.path,
-            options=ocp.CheckpointManagerOptions(
-                best_fn=self._goodness,
-                preservation_policy=checkpoint_managers.AnyPreservationPolicy([newest, best]),
-                cleanup_tmp_directories=True,
-            ),
+        options = ocp.CheckpointManagerOptions(
+            best_fn=self._goodness,
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy([newest, best]),
+            cleanup_tmp_directories=True,
+            **by_file,
         )
+        with explain_bucket(self.path, 'opened'):
+            self._manager = ocp.CheckpointManager(self.path, options=options)
 
     def _goodness(self, scores: Mapping[str, int | float]) -> float:
         return goodness(self._metric, scores)
@@ -76,12 +97,10 @@ class Checkpoints:
         Raises:
           UserError: the disk is full or refuses; what was saved before stays.
         """
-        if jax.process_count() > 1:
-            state = ocp.utils.fully_replicated_host_local_array_to_global_array(state)
         with self._explain_failure():
-            self._manager.save(
-                step, args=ocp.args.Composite(state=ocp.args.StandardSave(state)), metrics=dict(scores or {})
-            )
+            joined = parallel.join_copies(state)
+            item = whole_state.WholeSave(joined) if self._whole else ocp.args.StandardSave(joined)
+            self._manager.save(step, args=ocp.args.Composite(state=item), metrics=dict(scores or {}))
 
     def restore(self, target: Any, *, best: bool = False) -> tuple[int, Any] | None:
         """Returns the step and the state of the newest checkpoint that can be read; None if there is none.
@@ -96,16 +115,21 @@ class Checkpoints:
           UserError: there are checkpoints, and none can be read; what is still being saved can't be.
         """
         self.wait()
-        order = self.steps[::-1]
+        order = complete_steps(self.path)[::-1]
         if best:
             order.sort(key=self._recorded, reverse=True)
-        abstract = ocp.args.Composite(state=ocp.args.StandardRestore(parallel.abstract_global(target)))
+        order = json.loads(parallel.words_of_first(json.dumps(order)) or '[]')
+        abstract = parallel.abstract_global(target)
+        item = whole_state.WholeRestore(abstract) if self._whole else ocp.args.StandardRestore(abstract)
         unreadable: dict[int, str] = {}
         for step in order:
+            reason = ''
             try:
-                restored = self._manager.restore(step, args=abstract)
+                restored = self._manager.restore(step, args=ocp.args.Composite(state=item))
             except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
-                unreadable[step] = first_line(error)
+                reason = first_line(error)
+            if not parallel.all_agree(not reason):
+                unreadable[step] = reason or 'another host can not read it'
             else:
                 for broken, reason in unreadable.items():
                     _LOG.warning('checkpoint %d is broken and set aside, taking %d: %s', broken, step, reason)
@@ -142,20 +166,34 @@ class Checkpoints:
 
     def _set_aside(self, step: int) -> None:
         if jax.process_index() == 0:
-            (self.path / str(step)).rename(self.path / f'{step}.corrupt')
+            move_folder(self.path / str(step), self.path / f'{step}.corrupt')
+        parallel.wait_for_all(f'checkpoint {step} is set aside')
         self._manager.reload()
 
     @contextlib.contextmanager
     def _explain_failure(self) -> Iterator[None]:
         try:
             yield
-        except Exception as error:  # As above: OSError, ValueError and XlaRuntimeError have all been seen.
+        except Exception as error:  # As above: OSError, ValueError and JaxRuntimeError have all been seen.
+            if isinstance(error, jax.errors.JaxRuntimeError) and jax.process_count() > 1:
+                raise  # another process is lost
             # Orbax may count the one that failed, so the disk is asked.
-            whole = sorted(int(path.name) for path in self.path.iterdir() if path.name.isdigit())
+            whole = complete_steps(self.path)
             raise UserError(
                 f'could not save a checkpoint in {self.path}: {first_line(error)}\n'
-                f'earlier checkpoints {whole} are whole; make room and run the same line again to resume'
+                f'earlier checkpoints {whole} are whole; {"" if is_bucket(self.path) else "make room and "}'
+                'run the same line again to resume'
             ) from error
+
+
+def _committed_by_file() -> dict[str, Any]:
+    """The option that has Orbax write `_COMMIT` in s3:// too, as it does in gs://."""
+    if not hasattr(ocp.options, 'AtomicityOptions'):
+        raise UserError(
+            f'checkpoints in s3:// need orbax-checkpoint 0.12.4, this is {ocp.__version__}: '
+            'pip install --upgrade orbax-checkpoint'
+        )
+    return {'atomicity_options': ocp.options.AtomicityOptions(ocp.options.AtomicityMode.COMMIT_FILE)}
 
 
 def first_line(error: Exception) -> str:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Mapping
 from types import TracebackType
 
+import jax
 from tqdm import tqdm
 
 _ROWS = (
@@ -21,12 +22,13 @@ _ROWS = (
 
 
 class Console:
-    """Shows steps go by."""
+    """Shows steps go by, on the first host alone."""
 
     def __init__(self, step: int, total: int):
-        self._total = total
+        self._total, self._quiet = total, jax.process_index() > 0
         # On a terminal only, which `None` finds out.
-        self._bar = tqdm(initial=step, total=total, unit='step', dynamic_ncols=True, disable=None)
+        disable = True if self._quiet else None
+        self._bar = tqdm(initial=step, total=total, unit='step', dynamic_ncols=True, disable=disable)
 
     def __enter__(self) -> 'Console':
         return self
@@ -36,9 +38,9 @@ class Console:
     ) -> None:
         self._bar.close()
 
-    def advance(self) -> None:
-        """One more step is done."""
-        self._bar.update()
+    def advance(self, steps: int) -> None:
+        """So many more steps are done."""
+        self._bar.update(steps)
 
     def losses(self, step: int, values: Mapping[str, int | float]) -> None:
         """Shows the means of `Meter.read`."""
@@ -67,8 +69,9 @@ class Console:
 
     def say(self, line: str) -> None:
         """Prints a line, above the bar if there is one."""
-        self._bar.write(line, file=sys.stdout)
-        sys.stdout.flush()
+        if not self._quiet:
+            self._bar.write(line, file=sys.stdout)
+            sys.stdout.flush()
 
 
 def table(scores: Mapping[str, int | float]) -> str:

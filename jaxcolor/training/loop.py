@@ -2,7 +2,6 @@
 
 import contextlib
 from functools import partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,45 +10,18 @@ from etils import epath
 
 from jaxcolor import config as configs
 from jaxcolor.color.spaces import Space
-from jaxcolor.data import pipeline
 from jaxcolor.errors import InterruptedRunError, UserError
 from jaxcolor.evaluation.evaluate import score_names
 from jaxcolor.evaluation.figures import sample_grid, write_png
-from jaxcolor.signals import catch_signals
-from jaxcolor.training import palette, parallel, pretrained, totals
+from jaxcolor.training import cluster, drift, palette, parallel, pretrained, resident, totals
 from jaxcolor.training.checkpoints import Checkpoints, goodness
 from jaxcolor.training.console import Console
 from jaxcolor.training.play import play
 from jaxcolor.training.records import Records
+from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import System, TrainState, build_system, create_state
 from jaxcolor.training.validation import Validation
 from jaxcolor.training.workdir import check_model, claim, explain_refusal, stored
-
-
-class Schedule(NamedTuple):
-    """When things happen, in steps."""
-
-    warmup: int
-    total: int
-    log: int
-    evaluate: int
-    save: int
-
-    @classmethod
-    def of(cls, config: ml_collections.ConfigDict) -> 'Schedule':
-        """Turns the config's epochs into steps."""
-        epoch = pipeline.steps_per_epoch(config.data)
-        return cls(
-            warmup=round(config.warmup_epochs * epoch),
-            total=config.num_steps or max(1, round(config.num_epochs * epoch)),
-            log=config.log_every,
-            evaluate=config.eval_every or epoch,
-            save=config.checkpoint_every or epoch,
-        )
-
-    def due(self, every: int, step: int) -> bool:
-        """Whether something that happens `every` so many steps, and at the end, happens after `step`."""
-        return step % every == 0 or step == self.total
 
 
 def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, int | float]:
@@ -75,10 +47,12 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     system = build_system(config, parallel.AXIS)
     check_metric(config.early_stopping.metric, system.space)
     schedule = Schedule.of(config)
+    if config.data.cache == 'device':
+        resident.check(config.data)
     validate = Validation(config, system)
     # A new run's weights are read before it leaves anything behind, for there may be something wrong with them.
     fresh = create(config, system) if before is None else None
-    claim(workdir, config)
+    claim(workdir, config, before)
     metric = config.early_stopping.metric
     with contextlib.closing(Checkpoints(workdir, keep=config.keep, metric=metric)) as checkpoints:
         restored = checkpoints.restore(abstract_state(config, system))
@@ -95,12 +69,9 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
             try:
                 if not done:
                     _run(config, schedule, system, state, validate, checkpoints, records, console)
-            except totals.NonFiniteError as error:
+            except (totals.NonFiniteError, drift.DriftError) as error:
                 saved = f'step {checkpoints.steps[-1]} in {checkpoints.path}' if checkpoints.steps else 'none'
-                raise UserError(
-                    f'{error}; last good checkpoint: {saved}\n'
-                    'lower the learning rates or loss weights, or use --config.dtype=float32, and run again'
-                ) from error
+                raise UserError(f'{error}; last good checkpoint: {saved}\n{error.remedy}') from error
             if not records.evaluations:  # a finished run that has lost its records
                 records.evaluation(step, *validate(state))
             if config.early_stopping.patience is None:
@@ -118,17 +89,24 @@ def _run(
     records: Records,
     console: Console,
 ) -> None:
-    with catch_signals() as signals:
-        for step, state, meter in play(config, system, start, warmup=schedule.warmup, total=schedule.total):
-            console.advance()
+    done = int(start.step)
+    with cluster.stop_requests() as asked_to_stop:
+        for step, state, meter in play(config, system, start, schedule):
+            console.advance(step - done)
+            signum = asked_to_stop(range(done + 1, step + 1))
+            done = step
             evaluating, saving = schedule.due(schedule.evaluate, step), schedule.due(schedule.save, step)
-            if evaluating or schedule.due(schedule.log, step):
+            logging = evaluating or schedule.due(schedule.log, step)
+            if logging:
                 losses = meter.read()
                 records.losses(step, losses)
                 console.losses(step, losses)
-            if not (evaluating or saving or signals):
+            if not (logging or saving or signum):
                 continue
             with meter.paused():
+                drift.check(step, state)
+                if not (evaluating or saving or signum):
+                    continue
                 totals.check_finite(step, state)
                 scores = None
                 if evaluating:
@@ -136,9 +114,9 @@ def _run(
                     records.evaluation(step, scores, pictures)
                     console.scores(step, scores)
                 checkpoints.save(step, state, scores)
-            if signals:
+            if signum:
                 checkpoints.wait()
-                raise InterruptedRunError(signals[0], f'saved step {step} in {checkpoints.path}')
+                raise InterruptedRunError(signum, f'saved step {step} in {checkpoints.path}')
             if out_of_patience(config.early_stopping, records.evaluations):
                 return
 

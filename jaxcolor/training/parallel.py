@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 AXIS = 'data'
@@ -36,10 +37,25 @@ def replicate(tree: Any) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec()))
 
 
+def _everywhere() -> NamedSharding:
+    return NamedSharding(Mesh(np.array(jax.devices()), (AXIS,)), PartitionSpec())
+
+
 def abstract_global(tree: Any) -> Any:
     """Returns shapes, dtypes and placement of `tree` as one array over all hosts: how a checkpoint is read."""
-    everywhere = NamedSharding(Mesh(np.array(jax.devices()), (AXIS,)), PartitionSpec())
+    everywhere = _everywhere()
     return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=everywhere), tree)
+
+
+def join_copies(tree: Any) -> Any:
+    """Returns what `replicate` has placed on each host as arrays over all hosts, as a checkpoint is written."""
+    everywhere = _everywhere()
+
+    def joined(array: jax.Array) -> jax.Array:
+        copies = [shard.data for shard in array.addressable_shards]
+        return jax.make_array_from_single_device_arrays(array.shape, everywhere, copies)
+
+    return jax.tree.map(joined, tree)
 
 
 def replicate_local(tree: Any) -> Any:
@@ -55,6 +71,28 @@ def shard(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         return rows.reshape(-1, devices, *rows.shape[1:]).swapaxes(0, 1)
 
     return {name: split(rows) for name, rows in batch.items()}
+
+
+def all_agree(flag: bool) -> bool:
+    """Whether `flag` is true on every host."""
+    return bool(np.all(multihost_utils.process_allgather(np.asarray(flag))))
+
+
+def wait_for_all(what: str) -> None:
+    """Returns when every host has come here; `what` names the place."""
+    multihost_utils.sync_global_devices(what)
+
+
+def words_of_first(words: str | None) -> str | None:
+    """Returns, on every host, the words of process 0: so all go by the same, whatever their file systems show them."""
+    if jax.process_count() == 1:
+        return words
+    data = np.frombuffer((words or '').encode(), np.uint8)
+    size = int(multihost_utils.broadcast_one_to_all(np.int32(-1 if words is None else len(data))))
+    if size <= 0:
+        return None if size else ''
+    mine = data if jax.process_index() == 0 else np.zeros(size, np.uint8)
+    return bytes(np.asarray(multihost_utils.broadcast_one_to_all(mine))).decode()
 
 
 def shard_numbers() -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The game itself: batch after batch through the step, and what it measures of itself on the way."""
+"""The game itself: batch after batch through the steps, and what it measures of itself on the way."""
 
 import contextlib
 import time
@@ -7,12 +7,43 @@ from typing import Any
 
 import jax
 import ml_collections
+import numpy as np
 from clu import metrics
+from jaxtyping import Array, Int32, UInt8
 
 from jaxcolor.data import pipeline
 from jaxcolor.training import parallel, totals
+from jaxcolor.training.resident import Resident
+from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import System, TrainState
 from jaxcolor.training.steps import train_step
+
+Order = Callable[[Int32[Array, ''], int, Int32[Array, '']], Int32[Array, 'steps b']]
+
+
+class Stream:
+    """Batches that the host reads while the devices work."""
+
+    order = None
+
+    def __init__(self, config: ml_collections.ConfigDict, start_step: int):
+        self._batches = pipeline.train_batches(
+            config.data,
+            seed=config.seed,
+            start_step=start_step,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+
+    @property
+    def unreadable(self) -> int:
+        """How many pictures have turned out unreadable."""
+        return len(self._batches.unreadable)
+
+    def fetch(self, steps: int) -> UInt8[np.ndarray, 'l *steps b s s 3']:
+        """The batches of the next steps, of each local device; an axis of steps is there if there are several."""
+        images = [parallel.shard(next(self._batches))['image'] for _ in range(steps)]
+        return images[0] if steps == 1 else np.stack(images, axis=1)
 
 
 class Meter:
@@ -25,34 +56,32 @@ class Meter:
 
     def _restart(self) -> None:
         self.sums: metrics.Collection = parallel.replicate(totals.empty(adversarial=self._adversarial))
-        self.restart_clock()
-
-    def restart_clock(self) -> None:
-        """Leaves the time up to now, and the steps done in it, out of the speed; they compiled, say."""
         jax.block_until_ready(self.sums)
         self._steps, self._waited, self._started = 0, 0.0, time.perf_counter()
 
     @contextlib.contextmanager
     def paused(self) -> Iterator[None]:
-        """Leaves the time spent inside out of the speed."""
+        """Leaves the time spent inside, and the steps done in it, out of the speed."""
         jax.block_until_ready(self.sums)
-        began = time.perf_counter()
+        began, steps, waited = time.perf_counter(), self._steps, self._waited
         yield
+        jax.block_until_ready(self.sums)
         self._started += time.perf_counter() - began
+        self._steps, self._waited = steps, waited
 
-    def fetch(self, batches: pipeline.Batches) -> pipeline.Batch:
-        """Returns the next batch.
+    def fetch(self, feed: Stream | Resident, steps: int) -> UInt8[Array | np.ndarray, '...']:
+        """Returns the pictures of the next `steps` steps; see `make_update`.
 
         The wait is the input's fault only if the devices are idle at its end: if they are through with
         the step before, whose outcome is in `sums`.
         """
         asked = time.perf_counter()
-        batch = next(batches)
+        images = feed.fetch(steps)
         if all(leaf.is_ready() for leaf in jax.tree.leaves(self.sums)):
             self._waited += time.perf_counter() - asked
-        self._steps += 1
-        self._unreadable = len(batches.unreadable)
-        return batch
+        self._steps += steps
+        self._unreadable = feed.unreadable
+        return images
 
     def read(self) -> dict[str, int | float]:
         """Returns the mean of each loss term and how the run goes.
@@ -75,54 +104,76 @@ class Meter:
 
 
 def play(
-    config: ml_collections.ConfigDict, system: System, state: TrainState, *, warmup: int, total: int
+    config: ml_collections.ConfigDict, system: System, state: TrainState, schedule: Schedule
 ) -> Iterator[tuple[int, TrainState, Meter]]:
-    """Yields the number of each step with the state after it, from the step of `state` on to `total`.
+    """Yields the number of a step with the state after it, from the step of `state` on to the last.
 
-    A state is good until the next one is asked for, which reuses its memory.
+    That is every step, or every `config.steps_per_call` of them where nothing is due between, which the devices do at
+    one call. A state is good until the next one is asked for, which reuses its memory.
 
     Args:
-      config: for the data, the seed and the batch size.
+      config: for the data, the seed, the batch size and the steps of a call.
       system: the static half.
       state: where to start, replicated.
-      warmup: up to this step the generator learns from reconstruction alone.
-      total: the last step.
+      schedule: when a state is asked for, and the loss changes.
+
+    Raises:
+      UserError: see `pipeline.train_batches` and `Resident.load`.
     """
     step = int(state.step)
-    batches = pipeline.train_batches(
-        config.data,
-        seed=config.seed,
-        start_step=step,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
+    feed = Resident.load(config) if config.data.cache == 'device' else Stream(config, step)
     shard_numbers = parallel.shard_numbers()
-    phases = ((False, total),) if system.discriminator is None else ((False, warmup), (True, total))
+    two_phases = ((False, schedule.warmup), (True, schedule.total))
+    phases = ((False, schedule.total),) if system.discriminator is None else two_phases
     for adversarial, end in phases:
         if step >= end:
             continue
-        update = make_update(system, config.seed, adversarial=adversarial)
+        updates = {
+            steps: make_update(system, config.seed, adversarial=adversarial, steps=steps, order=feed.order)
+            for steps in (1, config.steps_per_call)
+        }
+        compiled = set()
         meter = Meter(config.data.batch_size, adversarial=adversarial)
-        first = step
         while step < end:
-            batch = parallel.shard(meter.fetch(batches))
-            state, meter.sums = update(state, meter.sums, batch['image'], shard_numbers)
-            step += 1
-            if step == first + 1:
-                meter.restart_clock()  # the first step compiled
+            # One by one where a whole call does not fit: each other length would be another program.
+            steps = config.steps_per_call
+            if step + steps > schedule.next_stop(step):
+                steps = 1
+            with contextlib.nullcontext() if steps in compiled else meter.paused():
+                state, meter.sums = updates[steps](state, meter.sums, meter.fetch(feed, steps), shard_numbers)
+            compiled.add(steps)
+            step += steps
             yield step, state, meter
 
 
 def make_update(
-    system: System, seed: int, *, adversarial: bool
+    system: System, seed: int, *, adversarial: bool, steps: int = 1, order: Order | None = None
 ) -> Callable[..., tuple[TrainState, metrics.Collection]]:
-    """Returns the step on all devices: (state, sums, image, shard numbers) -> (state, sums), reusing their memory."""
+    """Returns steps on all devices: (state, sums, images, shard numbers) -> (state, sums), reusing their memory.
 
-    def update(state: TrainState, sums: metrics.Collection, image: Any, shard_number: Any) -> Any:
-        # All that is random in a step follows from the seed, the step and the rows: a run that resumes, or
-        # is spread over hosts in another way, draws the same numbers.
-        rng = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), shard_number)
-        state, terms = train_step(system, state, {'image': image}, rng, adversarial=adversarial)
-        return state, totals.add(sums, terms, state.step)
+    Args:
+      system: the static half.
+      seed: of all that is random.
+      adversarial: see `train_step`.
+      steps: how many at a call. Several are a loop on the device, in which XLA for CPUs is far slower at convolutions.
+      order: says which of `images` make up the batch of each step on a device, from the number of the first step,
+        `steps` and the shard number. Then these are all the pictures, uint8 [n, s, s, 3]; without, they are the
+        batches of each local device, [l, b, s, s, 3], or [l, steps, b, s, s, 3] of several steps.
+    """
 
-    return parallel.pmap(update, in_axes=(None, None, 0, 0), donate=(0, 1))
+    def update(state: TrainState, sums: metrics.Collection, images: Any, shard_number: Any) -> Any:
+        def take(carry: tuple[TrainState, metrics.Collection], batch: Any) -> Any:
+            state, sums = carry
+            # All that is random in a step follows from the seed, the step and the rows: a run that resumes, or
+            # is spread over hosts in another way, draws the same numbers.
+            rng = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), shard_number)
+            image = batch if order is None else images[batch]
+            state, terms = train_step(system, state, {'image': image}, rng, adversarial=adversarial)
+            return (state, totals.add(sums, terms, state.step)), None
+
+        batches = images if order is None else order(state.step, steps, shard_number)
+        if steps == 1:
+            return take((state, sums), batches if order is None else batches[0])[0]
+        return jax.lax.scan(take, (state, sums), batches)[0]
+
+    return parallel.pmap(update, in_axes=(None, None, 0 if order is None else None, 0), donate=(0, 1))

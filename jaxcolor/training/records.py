@@ -10,7 +10,8 @@ from etils import epath
 
 from jaxcolor.evaluation.evaluate import Colorings
 from jaxcolor.evaluation.figures import loss_curves, sample_grid, write_png
-from jaxcolor.files import write_whole
+from jaxcolor.files import read_text, write_whole
+from jaxcolor.training import parallel
 from jaxcolor.training.board import Board
 
 
@@ -75,4 +76,5 @@ class Records:
 
 
 def _read(path: epath.Path) -> list[dict[str, int | float]]:
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    text = read_text(path) if jax.process_index() == 0 else None
+    return [json.loads(line) for line in (parallel.words_of_first(text) or '').splitlines()]

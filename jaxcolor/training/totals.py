@@ -29,6 +29,8 @@ PLAYERS_TERMS = (
 class NonFiniteError(Exception):
     """A loss term was infinite or not a number; `step` is the first such step, `terms` those it befell."""
 
+    remedy = 'lower the learning rates or loss weights, or use --config.dtype=float32, and run again'
+
     def __init__(self, step: int, terms: list[str]):
         super().__init__(f'step {step}: {", ".join(terms)} not finite')
         self.step, self.terms = step, terms

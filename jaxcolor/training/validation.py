@@ -24,8 +24,8 @@ class Validation:
 
     def __init__(self, config: ml_collections.ConfigDict, system: System):
         self._data, self._system = config.data, system
-        pictures = len(open_source(self._data.source, self._data.test_split, self._data.labels))
-        self._every, self._batches = max(1, pictures // _SAMPLES), math.ceil(pictures / self._data.batch_size)
+        source = open_source(self._data.source, self._data.test_split, self._data.labels)
+        self._pictures, self._batches = len(source), math.ceil(len(source) / self._data.batch_size)
         self._rng = jax.random.key(config.seed) if config.sampling == 'dropout' else None
         self._add = self._mapped(partial(add_scores, system.space, system.generator, parallel.AXIS))
         self._colorize = jax.jit(partial(colorize, system.space, system.generator))
@@ -42,23 +42,18 @@ class Validation:
 
     def __call__(self, state: TrainState) -> tuple[dict[str, int | float], Colorings]:
         """Returns the scores, and a few pictures spread over the split, the same ones every time."""
-        samples: list[np.ndarray] = []
         batches = pipeline.test_batches(
             self._data, process_index=jax.process_index(), process_count=jax.process_count()
         )
         variables, space = state.inference_variables, self._system.space
-        scores = evaluate(space, self._add, parallel.replicate, variables, self._sharded(batches, samples), self._rng)
-        if batches.unreadable:
-            scores['unreadable'] = len(batches.unreadable)
-        pictures = self._colorize(variables, np.stack(samples[:_SAMPLES]), self._rng)
+        scores = evaluate(space, self._add, parallel.replicate, variables, self._sharded(batches), self._rng)
+        if unreadable := self._pictures - scores['pictures']:
+            scores['unreadable'] = unreadable
+        pictures = self._colorize(variables, pipeline.test_samples(self._data, _SAMPLES), self._rng)
         return scores, Colorings(*jax.device_get(pictures))
 
-    def _sharded(self, batches: Iterable[pipeline.Batch], samples: list[np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
-        """Yields `batches` split among the devices; puts every n-th picture in `samples` on the way."""
-        seen = 0
-        shown = tqdm(batches, 'evaluating', self._batches, unit='batch', delay=2, leave=False, disable=None)
-        for batch in shown:
-            readable = batch['image'][batch['mask']]
-            samples += [picture for i, picture in enumerate(readable, seen) if i % self._every == 0]
-            seen += len(readable)
-            yield parallel.shard(batch)
+    def _sharded(self, batches: Iterable[pipeline.Batch]) -> Iterator[dict[str, np.ndarray]]:
+        """Yields `batches` split among the devices."""
+        disable = True if jax.process_index() else None
+        shown = tqdm(batches, 'evaluating', self._batches, unit='batch', delay=2, leave=False, disable=disable)
+        return map(parallel.shard, shown)

@@ -260,3 +260,14 @@ def test_square_pictures_are_decoded_once(tmp_path, resize):
         path.unlink()
     for batch in take(batches, 20):
         np.testing.assert_array_equal(batch['image'][np.argsort(who(batch['image']))], first[np.argsort(who(first))])
+
+
+def test_samples_are_spread_over_the_split(folder):
+    data = data_config(folder)
+    assert who(pipeline.test_samples(data, 10)) == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
+    assert who(pipeline.test_samples(data, 100)) == list(range(COUNT))
+
+
+def test_an_unreadable_sample_gives_way_to_the_next_picture(folder):
+    (folder / '04.png').write_bytes(b'not a picture')
+    assert who(pipeline.test_samples(data_config(folder), 5)) == [0, 5, 8, 12, 16]

@@ -65,7 +65,7 @@ def _write(
     config: ml_collections.ConfigDict, workdir: Path, steps: tuple[int, ...], delta_e: tuple[float, ...]
 ) -> Path:
     system = build_system(config, axis_name=None)
-    claim(workdir, config)
+    claim(workdir, config, None)
     with contextlib.closing(Checkpoints(workdir, keep=len(steps))) as checkpoints:
         for number, step in enumerate(steps):
             config.seed = step  # other weights

@@ -114,6 +114,7 @@ def test_a_run_and_its_resumption(config, tmp_path, capsys):
 
 
 def test_a_signal_saves_and_ends(config, tmp_path, monkeypatch):
+    """After the step that is under way, whatever the loop is at when it comes."""
     save = Checkpoints.save
 
     def save_and_signal(self, step, *rest):
@@ -122,10 +123,10 @@ def test_a_signal_saves_and_ends(config, tmp_path, monkeypatch):
             os.kill(os.getpid(), signal.SIGTERM)
 
     monkeypatch.setattr(Checkpoints, 'save', save_and_signal)
-    with pytest.raises(InterruptedRunError, match='SIGTERM: saved step 2') as ended:
+    with pytest.raises(InterruptedRunError, match='SIGTERM: saved step 3') as ended:
         loop.train(config, tmp_path)
     assert ended.value.signum == signal.SIGTERM
-    assert (tmp_path / 'checkpoints' / '2').is_dir()
+    assert (tmp_path / 'checkpoints' / '3').is_dir()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
 
 
