@@ -98,7 +98,7 @@ copy() {
     'rm -rf jaxcolor' 'tar -xzf jaxcolor.tar.gz'
     'PIP_BREAK_SYSTEM_PACKAGES=1 python3 -m pip install --quiet --user uv' 'PATH=$HOME/.local/bin:$PATH'
     'test -d jaxcolor-venv || uv venv --quiet --python 3.12 jaxcolor-venv'
-    'cd jaxcolor' "uv pip install --quiet --python ../jaxcolor-venv --editable '.[train,tpu]'"
+    'cd jaxcolor' "uv pip install --quiet --python ../jaxcolor-venv --editable '.[train,tpu,buckets]'"
   )
   local line
   printf -v line '%s; ' "${install[@]}"

@@ -326,7 +326,7 @@ def test_pod_trains_until_it_is_done(pod):
     assert all('--worker=all' in call for call in pod.calls('gcloud')[-3:])
     assert pod.calls('python3') == [['-m', 'pip', 'install', '--quiet', '--user', 'uv']]
     assert [call[:2] for call in pod.calls('uv')] == [['venv', '--quiet'], ['pip', 'install']]
-    assert pod.calls('uv')[1][-1] == '.[train,tpu]'
+    assert pod.calls('uv')[1][-1] == '.[train,tpu,buckets]'
     training = ['-m', 'jaxcolor.main', f'--config={CONFIG}', f'--workdir={BUCKET}', '--multihost', *FLAGS]
     assert pod.calls('train') == [training] * 3
     log = (pod.worker / 'jaxcolor.log').read_text()
