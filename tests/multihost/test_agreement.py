@@ -1,0 +1,89 @@
+"""Two processes that do not agree, and what they do about it."""
+
+import json
+import runpy
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+Cluster = runpy.run_path(str(ROOT / 'tests/faults.py'))['Cluster']
+
+# One cluster for all, since starting one takes longest: what each process is told, as a line of JSON.
+SCRIPT = """
+import json, sys
+import jax
+from jaxcolor import config as configs
+from jaxcolor.errors import UserError
+from jaxcolor.training import cluster, loop, parallel, workdir
+cluster.join(100)
+me, folder = jax.process_index(), sys.argv[1]
+
+def small():
+    config = configs.default()
+    config.data.update(image_size=16, batch_size=4, train_split='train[:8]', test_split='test[:9]')
+    configs.choose(config, 'generator', 'unet', depth=1, filters=4, dropout_layers=0)
+    config.discriminator = None
+    config.update(num_steps=4, log_every=2, eval_every=4)
+    return config
+
+def told(config, path):
+    try:
+        return loop.train(config, path)
+    except UserError as error:
+        return str(error)
+
+said = {}
+config = small()
+config.seed = me
+said['config'] = told(config, f'{folder}/config')
+
+workdir.time.sleep = lambda seconds: None  # for a file system that takes its time
+said['folder'] = told(small(), f'{folder}/of{me}')
+
+config = small()
+configs.choose(config, 'space', 'palette', size=4)
+config.generator.output_activation = 'identity'
+config.loss.reconstruction = 'cross_entropy'
+config.early_stopping.metric = 'accuracy'
+said['palette'] = told(config, f'{folder}/palette')
+said['centers'] = config.to_dict()['space']['centers']
+said['evaluated'] = loop.evaluate_run(config, f'{folder}/palette')
+
+create = loop.create
+def broken(config, system):
+    state = create(config, system)
+    if me == 1:
+        params = jax.tree.map(lambda a: a.at[..., 0].add(2**-20), state.generator.params)
+        state = state.replace(generator=state.generator.replace(params=parallel.replicate(params)))
+    return state
+loop.create = broken
+said['drift'] = told(small(), f'{folder}/drift')
+print(json.dumps(said))
+"""
+
+
+def test_processes_that_do_not_agree_say_so(tmp_path):
+    command = [sys.executable, '-c', SCRIPT, str(tmp_path)]
+    cluster = Cluster.start(command, 2, 1, tmp_path / 'logs', TFDS_DATA_DIR='/nowhere')
+    assert cluster.wait(400) == [0, 0], cluster.said(0) + cluster.said(1)
+    first, second = (json.loads(cluster.said(process).splitlines()[-1]) for process in (0, 1))
+
+    same = 'the processes were not started with the same config'
+    assert first['config'] == f'{same}\nrun the same line on every host'
+    assert second['config'].startswith(f'{same}; process 1 with another than process 0: seed was 0, is 1\n')
+    assert not (tmp_path / 'config').exists()
+
+    assert first['folder'].startswith(f'the processes do not share the work directory {tmp_path}/of0\n')
+    assert f'process 1 does not see {tmp_path}/of1/config.json, which process 0 has written' in second['folder']
+    assert not (tmp_path / 'of1').exists()
+
+    assert first['palette'] == second['palette']
+    assert first['palette']['pictures'] == 9
+    assert first['evaluated'] == second['evaluated'] == first['palette']
+    assert first['centers'] == second['centers']
+    assert len(first['centers']) == 4
+
+    drifted = 'step 2: the parameters of process 1 are no longer those of the others; last good checkpoint: none'
+    assert first['drift'] == second['drift']
+    assert first['drift'].startswith(drifted)
+    assert not list((tmp_path / 'drift/checkpoints').iterdir())
