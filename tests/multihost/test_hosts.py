@@ -87,7 +87,7 @@ def test_however_many_processes_the_result_is_the_same(runs, name):
     assert other == pytest.approx(one, rel=1e-6)
     before, one, other = arrays(runs / '1', 10), arrays(runs / '1', 20), arrays(runs / name, 20)
     assert one.keys() == other.keys()
-    assert len(one) > 40
+    assert len(one) > 20
     for array, value in one.items():
         np.testing.assert_allclose(other[array], value, atol=1e-5, err_msg=array)
     assert max(np.abs(one[array] - before[array]).max() for array in one if 'kernel' in array) > 1e-3  # it did learn
