@@ -18,7 +18,7 @@ quickstart: $(VENV)/train.installed
 
 # Everything: what the tests use, and what they would skip without.
 test: $(VENV)/train,serve,export,heic,test.installed
-	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --durations=15
 
 lint: $(VENV)/train,serve,export,heic,test.installed
 	$(BIN)/ruff check

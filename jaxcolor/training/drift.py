@@ -1,4 +1,4 @@
-"""Whether all devices of all hosts still hold the same state, bit for bit; one that does not has faulty hardware."""
+"""Whether all devices of all hosts still hold the same numbers, bit for bit; one that does not has faulty hardware."""
 
 import collections
 import functools
@@ -13,7 +13,7 @@ from jaxcolor.training import parallel
 
 
 class DriftError(Exception):
-    """The state has come apart; `processes` are those that differ from most."""
+    """Copies have come apart; `processes` are those that differ from most."""
 
     remedy = 'the memory or the links of that host may be faulty: leave it out, and run the same line again'
 
@@ -23,8 +23,12 @@ class DriftError(Exception):
         self.step, self.processes = step, processes
 
 
-def check(step: int, state: Any) -> None:
-    """Compares the copies of a state that is replicated over all devices; a few numbers go over the network.
+def check(step: int, tree: Any) -> None:
+    """Compares the copies of arrays that are replicated over all devices; a few numbers go over the network.
+
+    Args:
+      step: for the message.
+      tree: `TrainState.learned`, or other arrays that should be the same everywhere.
 
     Raises:
       DriftError: they differ. Of equally large parties, the one of process 0 is right.
@@ -32,7 +36,7 @@ def check(step: int, state: Any) -> None:
     if jax.device_count() == 1:
         return
     here = np.full(jax.local_device_count(), jax.process_index(), np.uint32)
-    if wrong := differing(np.asarray(jax.device_get(_gathered()(state, here)))):
+    if wrong := differing(np.asarray(jax.device_get(_gathered()(tree, here)))):
         raise DriftError(step, wrong)
 
 
@@ -62,9 +66,9 @@ def checksum(tree: Any) -> UInt32[Array, '']:
 
 @functools.cache
 def _gathered() -> Any:
-    """(state, number of the process of each local device) -> (process, checksum) of every device of all hosts."""
+    """(tree, number of the process of each local device) -> (process, checksum) of every device of all hosts."""
 
-    def gather(state: Any, process: UInt32[Array, '']) -> UInt32[Array, 'devices 2']:
-        return jax.lax.all_gather(jnp.stack([process, checksum(state)]), parallel.AXIS)
+    def gather(tree: Any, process: UInt32[Array, '']) -> UInt32[Array, 'devices 2']:
+        return jax.lax.all_gather(jnp.stack([process, checksum(tree)]), parallel.AXIS)
 
     return parallel.pmap(gather, in_axes=(None, 0))

@@ -104,7 +104,7 @@ def _run(
             if not (logging or saving or signum):
                 continue
             with meter.paused():
-                drift.check(step, state)
+                drift.check(step, state.learned)
                 if not (evaluating or saving or signum):
                     continue
                 totals.check_finite(step, state)

@@ -44,6 +44,15 @@ class TrainState(struct.PyTreeNode):
     ema_params: Any | None
 
     @property
+    def learned(self) -> Any:
+        """What gradients have made of it, which is the same on every device bit for bit.
+
+        Statistics need not be: the singular vectors of spectral norm are each device's own products of the same.
+        """
+        players = (self.generator, self.discriminator)
+        return [(player.params, player.opt_state) for player in players if player is not None], self.ema_params
+
+    @property
     def inference_variables(self) -> Variables:
         """The generator as it is evaluated and used: averaged parameters where there are any."""
         params = self.generator.params if self.ema_params is None else self.ema_params

@@ -31,7 +31,8 @@ def environment(**extra):
     """What a person has: one device, no strictness; TFDS looks where nothing is unless told."""
     ours = ('JAX_NUMPY', 'PYTEST', 'COV', 'TFDS')
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    flags = '--xla_backend_optimization_level=0'  # compile fast; these tests compute little
+    # Compile fast; these tests compute little.
+    flags = '--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false'
     new = {'XLA_FLAGS': flags, 'PYTHONWARNINGS': 'default', 'TFDS_DATA_DIR': '/nowhere', 'PYTHONPATH': str(ROOT)}
     return {**kept, **new, **extra}
 
