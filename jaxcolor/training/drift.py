@@ -13,14 +13,13 @@ from jaxcolor.training import parallel
 
 
 class DriftError(Exception):
-    """Copies have come apart; `processes` are those that differ from most."""
+    """Copies have come apart; the message names the processes that differ from most."""
 
     remedy = 'the memory or the links of that host may be faulty: leave it out, and run the same line again'
 
     def __init__(self, step: int, processes: list[int]):
         whose = ', '.join(map(str, processes))
         super().__init__(f'step {step}: the parameters of process {whose} are no longer those of the others')
-        self.step, self.processes = step, processes
 
 
 def check(step: int, tree: Any) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import runpy
 import shutil
 import signal
 import subprocess
@@ -11,13 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorstore
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
 PHOTOGRAPHS = ROOT.parent / 'shared/data/places128'
 CIFAR = Path(os.environ.get('TFDS_DATA_DIR', ROOT.parent / 'shared/data/tfds'))
 SMOKE = '--config=configs/quickstart.py:smoke'
+FAULTS = runpy.run_path(str(ROOT / 'tests/faults.py'))
+arrays, lines = FAULTS['arrays'], FAULTS['lines']
 
 
 @pytest.fixture
@@ -48,25 +50,6 @@ def run(*arguments, cwd=ROOT, **extra):
     process = start(*arguments, cwd=cwd, **extra)
     out, err = process.communicate(timeout=500)
     return process.returncode, out, err
-
-
-def arrays(workdir, step):
-    """Every array of a checkpoint, read without Orbax."""
-    store = {'driver': 'ocdbt', 'base': f'file://{workdir}/checkpoints/{step}/state/'}
-    names = sorted(
-        key.decode().removesuffix('/.zarray')
-        for key in tensorstore.KvStore.open(store).result().list().result()
-        if key.endswith(b'/.zarray')
-    )
-    assert len(names) > 20
-    return {
-        name: tensorstore.open({'driver': 'zarr', 'kvstore': {**store, 'path': name + '/'}}).result().read().result()
-        for name in names
-    }
-
-
-def lines(path):
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def wait_for(path, process):
@@ -104,6 +87,7 @@ def test_killed_and_run_again_equals_never_killed(tmp_path, compiled):
 
     expected, actual = arrays(tmp_path / 'whole', 60), arrays(killed, 60)
     assert expected.keys() == actual.keys()
+    assert len(expected) > 20
     for name, value in expected.items():
         np.testing.assert_array_equal(actual[name], value, err_msg=name)
     for name in ('evaluations.jsonl', 'losses.jsonl'):
