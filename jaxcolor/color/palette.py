@@ -86,7 +86,7 @@ class Palette:
         return convert.rgb_to_lightness(rgb) / 50 - 1, self.target(rgb)
 
     def target(self, rgb: Float[Array, 'b h w 3']) -> Int[Array, 'b h w 1']:
-        """The class whose centre is nearest, the first of several, int32."""
+        """The class whose centre is nearest, int32; of several equally near, rounding decides."""
         color, centers = self.coordinates(rgb), self._centers()[None, None, None]
         # Sums and one reduction, which XLA fuses: no array of distances, and none rounded as matmuls round.
         distances = sum(jnp.square(color[..., i, None] - centers[..., i]) for i in range(centers.shape[-1]))
