@@ -7,7 +7,8 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from jaxcolor.errors import InterruptedRunError, UserError
+from jaxcolor import xla_flags
+from jaxcolor.errors import InterruptedRunError, UserError, missing_package
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -26,6 +27,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     logging.basicConfig(format='%(levelname)s: %(message)s', level=logging.WARNING)
     try:
+        xla_flags.check()
         return arguments.run(arguments)
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
@@ -207,7 +209,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         from jaxcolor.inference.server import running
         from jaxcolor.inference.server.settings import Settings
     except ModuleNotFoundError as error:
-        raise UserError(f"{error.name} is not installed; pip install 'jaxcolor[serve]'") from error
+        raise missing_package(error, 'jaxcolor serve', 'serve') from error
     from jaxcolor.inference.colorizer import Colorizer
     from jaxcolor.inference.photos import Limits
 

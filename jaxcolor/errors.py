@@ -1,6 +1,7 @@
 """How a command ends before its time: a user's mistake, or a user's wish."""
 
 import signal
+import sys
 
 
 class UserError(Exception):
@@ -8,6 +9,20 @@ class UserError(Exception):
 
     Commands print the message alone, without a traceback, and exit with status 1.
     """
+
+
+def missing_package(error: ImportError, needs: str, extra: str) -> UserError:
+    """Returns what to say of a package that is not installed.
+
+    Args:
+      error: by which importing it failed.
+      needs: what the package is for.
+      extra: of pyproject.toml, which brings it.
+    """
+    python = '.'.join(map(str, sys.version_info[:2]))
+    return UserError(
+        f"{needs} needs {error.name}, which is not installed for Python {python}; pip install 'jaxcolor[{extra}]'"
+    )
 
 
 class InterruptedRunError(Exception):

@@ -9,7 +9,8 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from jaxcolor.errors import InterruptedRunError, UserError
+from jaxcolor import xla_flags
+from jaxcolor.errors import InterruptedRunError, UserError, missing_package
 from jaxcolor.training import cluster
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'The experiment, a file of configs/: FILE[:variant].')
@@ -28,11 +29,15 @@ def main(argv: list[str]) -> None:
         absl_logging.set_verbosity(absl_logging.FATAL)  # Orbax logs what it raises too; --verbosity=0 lets it
     path, _, variant = _config_name().partition(':')
     workdir = _WORKDIR.value or str(Path('runs', '_'.join(filter(None, (Path(path).stem, variant)))))
+    xla_flags.check()
     if _MULTIHOST.value:
         cluster.join(_HEARTBEAT.value)
         cluster.introduce(_LOG, _CONFIG.value.data.batch_size)
-    from jaxcolor.training import loop  # after `join`, which must come before any device is touched
-    from jaxcolor.training.console import table
+    try:
+        from jaxcolor.training import loop  # after `join`, which must come before any device is touched
+        from jaxcolor.training.console import table
+    except ModuleNotFoundError as error:
+        raise missing_package(error, 'training', 'train') from error
 
     run = loop.train if _MODE.value == 'train' else loop.evaluate_run
     scores = run(_CONFIG.value, workdir)

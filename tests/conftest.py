@@ -6,17 +6,11 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 
+import fast_compile
 import pytest
 
-# Tests compile far more than they compute: without LLVM's optimizations and XLA's newer emitters of fusions a step
-# compiles in a quarter of the time.
 os.environ['XLA_FLAGS'] = ' '.join(
-    (
-        os.environ.get('XLA_FLAGS', ''),
-        '--xla_force_host_platform_device_count=8',
-        '--xla_backend_optimization_level=0',
-        '--xla_cpu_use_fusion_emitters=false',
-    )
+    (os.environ.get('XLA_FLAGS', ''), '--xla_force_host_platform_device_count=8', *fast_compile.FLAGS)
 )
 os.environ['JAX_PLATFORMS'] = 'cpu'
 os.environ['JAX_NUMPY_RANK_PROMOTION'] = 'raise'

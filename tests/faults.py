@@ -22,6 +22,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import fast_compile
 import numpy as np
 import tensorstore
 
@@ -51,9 +52,7 @@ class Cluster:
         processes = []
         for p, log in enumerate(logs):
             cluster = {'JAX_COORDINATOR_ADDRESS': address, 'JAX_NUM_PROCESSES': str(count), 'JAX_PROCESS_ID': str(p)}
-            # Compile fast; what is computed here is little.
-            flags = '--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false'
-            flags += f' --xla_force_host_platform_device_count={devices}'
+            flags = ' '.join((*fast_compile.FLAGS, f'--xla_force_host_platform_device_count={devices}'))
             ours = {'JAX_PLATFORMS': 'cpu', 'XLA_FLAGS': flags, 'PYTHONPATH': str(ROOT), **cluster, **environment}
             with log.open('wb') as file:
                 processes.append(

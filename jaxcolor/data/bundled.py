@@ -7,7 +7,7 @@ import itertools
 from PIL import Image
 
 from jaxcolor.data import splits
-from jaxcolor.errors import UserError
+from jaxcolor.errors import UserError, missing_package
 
 PHOTOGRAPHS = ('astronaut', 'chelsea', 'coffee', 'rocket', 'stereo_motorcycle')
 
@@ -90,9 +90,7 @@ def _tiles(photograph: str, split: str, side: int, stride: int) -> list[Tile]:
 def _photograph(name: str) -> Image.Image:
     try:
         from skimage import data
-    except ImportError as error:
-        raise UserError(
-            'source bundled: its photographs come with scikit-image; pip install "jaxcolor[train]"'
-        ) from error
+    except ModuleNotFoundError as error:
+        raise missing_package(error, 'source bundled', 'train') from error
     pixels = getattr(data, name)()
     return Image.fromarray(pixels[0] if isinstance(pixels, tuple) else pixels)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from jaxcolor.color import convert
 from jaxcolor.data import pictures
-from jaxcolor.errors import UserError
+from jaxcolor.errors import missing_package
 from jaxcolor.files import write_whole
 from jaxcolor.inference.photos import Photo
 
@@ -58,9 +58,7 @@ def make_score() -> Score:
     try:
         from jaxcolor.evaluation import metrics
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"--gray-test needs {error.name}, which is not installed: pip install 'jaxcolor[train]'"
-        ) from error
+        raise missing_package(error, '--gray-test', 'train') from error
 
     @jax.jit
     def measure(

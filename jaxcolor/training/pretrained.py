@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from jaxcolor.errors import UserError
+from jaxcolor.errors import UserError, missing_package
 from jaxcolor.models import state_dict
 
 _HUB = 'hf:'
@@ -73,9 +73,7 @@ def _download(weights: str) -> Path:
         import huggingface_hub
         from huggingface_hub.errors import LocalEntryNotFoundError
     except ModuleNotFoundError as error:
-        raise UserError(
-            f'pretrained.weights={weights!r} needs huggingface_hub: pip install "jaxcolor[train]", or pass a file'
-        ) from error
+        raise missing_package(error, f'pretrained.weights={weights!r}', 'train') from error
     repository = f'{owner}/{name}'
     try:
         with contextlib.suppress(LocalEntryNotFoundError):
@@ -121,7 +119,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         import safetensors
         from safetensors.numpy import load_file
     except ModuleNotFoundError as error:
-        raise UserError(f'{path} needs the package safetensors: pip install "jaxcolor[train]"') from error
+        raise missing_package(error, str(path), 'train') from error
     try:
         return load_file(path)
     except (safetensors.SafetensorError, OSError) as error:

@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import fast_compile
 import numpy as np
 import pytest
 from PIL import Image
@@ -33,8 +34,7 @@ def environment(**extra):
     """What a person has: one device, no strictness; TFDS looks where nothing is unless told."""
     ours = ('JAX_NUMPY', 'PYTEST', 'COV', 'TFDS')
     kept = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-    # Compile fast; these tests compute little.
-    flags = '--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false'
+    flags = ' '.join(fast_compile.FLAGS)
     new = {'XLA_FLAGS': flags, 'PYTHONWARNINGS': 'default', 'TFDS_DATA_DIR': '/nowhere', 'PYTHONPATH': str(ROOT)}
     return {**kept, **new, **extra}
 
@@ -100,6 +100,7 @@ MISTAKES = {
     'no config': ([], '--config is missing'),
     'no cluster': ([SMOKE, '--multihost'], '--multihost: the cluster can not be joined: coordinator_address should'),
     'half a cluster': ([SMOKE, '--multihost', 'JAX_PROCESS_ID=one'], "JAX_PROCESS_ID='one' is not a number"),
+    'no such XLA flag': ([SMOKE, 'XLA_FLAGS=--xla_bogus'], "XLA_FLAGS='--xla_bogus' is unknown to jaxlib "),
     'no such config': (
         ['--config=configs/cifar_dgcan.py'],
         'there is no such file; there are configs/cifar_autoencoder_gan.py',
@@ -155,8 +156,8 @@ def test_a_mistake_is_explained(tmp_path, mistake):
     if not any(argument.startswith('--workdir') for argument in arguments):
         arguments.append(f'--workdir={tmp_path}/run')
     extra = {'TFDS_DATA_DIR': f'{tmp_path}/tfds', 'HF_HUB_OFFLINE': '1', 'HF_HOME': f'{tmp_path}/hub'}
-    extra |= dict(a.split('=') for a in arguments if a.startswith('JAX_'))
-    arguments = [a for a in arguments if not a.startswith('JAX_')]
+    extra |= dict(a.split('=') for a in arguments if a.startswith(('JAX_', 'XLA_')))
+    arguments = [a for a in arguments if not a.startswith(('JAX_', 'XLA_'))]
     if mistake == 'batch':
         extra['XLA_FLAGS'] = '--xla_force_host_platform_device_count=8'
     code, _, err = run(*arguments, **extra)
@@ -166,6 +167,24 @@ def test_a_mistake_is_explained(tmp_path, mistake):
     assert message.format(tmp=tmp_path) in told
     assert len(told.strip().splitlines()) <= 2
     assert not (tmp_path / 'run').exists()
+
+
+def test_without_the_extra_it_is_named(tmp_path):
+    """As where only `pip install jaxcolor` was done."""
+    script = 'import sys; sys.modules["clu"] = None; from jaxcolor import main; main.run()'
+    done = subprocess.run(
+        [sys.executable, '-c', script, SMOKE, f'--workdir={tmp_path}'],
+        cwd=ROOT,
+        env=environment(),
+        text=True,
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith('error: training needs clu, which is not installed for Python 3.')
+    assert line.endswith("; pip install 'jaxcolor[train]'")
 
 
 def test_a_full_disk_loses_nothing(tmp_path, compiled):

@@ -10,6 +10,7 @@ import threading
 import time
 from pathlib import Path
 
+import fast_compile
 import numpy as np
 import pytest
 import skimage.color
@@ -291,7 +292,7 @@ def environment():
     kept = {k: v for k, v in os.environ.items() if not k.startswith(('JAX_NUMPY', 'PYTEST', 'COV', 'XLA'))}
     return {
         **kept,
-        'XLA_FLAGS': '--xla_backend_optimization_level=0',
+        'XLA_FLAGS': ' '.join(fast_compile.FLAGS),
         'PYTHONPATH': str(ROOT),
         'PYTHONWARNINGS': 'default',
     }

@@ -256,8 +256,8 @@ def test_a_folder_is_whole_or_as_before(colorizers, tmp_path, monkeypatch):
     [
         (['--format=stablehlo', '--size=33'], 'image size 33 is not divisible by 2^depth ='),
         (['--format=stablehlo', '--output=config.json/net'], 'can not be written: File exists; choose another'),
-        (['--format=onnx'], "needs jax2onnx, which is not installed; pip install 'jaxcolor[export]'"),
-        (['--format=savedmodel'], "needs tensorflow, which is not installed; pip install 'jaxcolor[export]'"),
+        (['--format=onnx'], '--format=onnx needs jax2onnx, which is not installed for Python 3.'),
+        (['--format=savedmodel'], '--format=savedmodel needs tensorflow, which is not installed for Python 3.'),
     ],
 )
 def test_mistakes_end_in_one_line(make_run, options, message, tmp_path, monkeypatch, capsys):

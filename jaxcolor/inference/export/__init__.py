@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import jax
 
-from jaxcolor.errors import UserError
+from jaxcolor.errors import UserError, missing_package
 from jaxcolor.files import write_whole
 from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.inference.export import describe
@@ -86,9 +86,7 @@ def _writer(file_format: str) -> Callable[..., Any]:
     try:
         return importlib.import_module(f'jaxcolor.inference.export.{file_format}').write
     except ModuleNotFoundError as error:
-        raise UserError(
-            f"--format={file_format} needs {error.name}, which is not installed; pip install 'jaxcolor[export]'"
-        ) from error
+        raise missing_package(error, f'--format={file_format}', 'export') from error
 
 
 def _check_free(path: Path, notes: Path, folder: bool, overwrite: bool) -> None:
