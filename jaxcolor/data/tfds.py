@@ -1,20 +1,20 @@
 """`tfds:NAME`: TFDS data sets in ArrayRecord files, read without TensorFlow."""
 
-import contextlib
 import dataclasses
 import difflib
-import logging
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
+import urllib.error
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
-from jaxcolor.data import pictures, splits
-from jaxcolor.errors import UserError
+from jaxcolor.data import cifar10, pictures, splits
+from jaxcolor.errors import UserError, missing_package
+from jaxcolor.files import is_bucket
 
 _AT_ONCE = 4096  # records that are in memory while their labels are read
 
@@ -49,7 +49,7 @@ class TfdsRecords:
 def open_tfds(name: str, split: str, labels: Sequence[str] = ()) -> TfdsRecords:
     """Opens a split of a TFDS data set, which is prepared first if it has not been.
 
-    Reading a prepared data set imports no TensorFlow; preparing one may, and downloads it.
+    Neither reading a prepared data set nor preparing CIFAR-10 imports TensorFlow; preparing any other does.
 
     Args:
       name: in TFDS' own syntax: `cifar10`, `coco/2017`, `imagenet2012:5.1.0`.
@@ -77,6 +77,7 @@ def open_tfds(name: str, split: str, labels: Sequence[str] = ()) -> TfdsRecords:
         raise UserError(f'{source}: {_first_line(error)}') from error
     if not builder.info.splits:
         _prepare(builder, source, folder)
+        builder = tfds.builder(name, data_dir=folder)
     image = {**builder.info.features}.get('image')
     if not isinstance(image, tfds.features.Image) or image.np_dtype.__name__ == 'float32':
         there = ', '.join(builder.info.features)
@@ -124,44 +125,31 @@ def _places_of(labels: Sequence[str], records: Any, features: Any, source: str, 
 
 
 def _prepare(builder: Any, source: str, folder: str) -> None:
+    """Downloads and prepares: CIFAR-10 without TensorFlow, all else by TFDS, which needs it."""
     import tensorflow_datasets as tfds
 
-    name = source.removeprefix('tfds:')
+    name, missing = source.removeprefix('tfds:'), f'{source} is not prepared in {folder} ($TFDS_DATA_DIR)'
+    alone = builder.name == 'cifar10' and not is_bucket(folder)
+    if alone:
+        remedy = f'Put {cifar10.URL} into {folder}/downloads, or cifar10 as prepared elsewhere into {folder}'
+    else:
+        build = f'tfds build {name} --file_format=array_record --data_dir=DIR'
+        remedy = f'Where there is a network, run: {build}; then set TFDS_DATA_DIR to DIR or a copy of it'
+        try:
+            import tensorflow  # noqa: F401  # TFDS would miss it only after the download
+        except ModuleNotFoundError as error:
+            raise missing_package(error, f'{missing}: preparing it', 'tfds') from error
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
     try:
-        with _brief_retries():
-            builder.download_and_prepare(file_format='array_record')
-    except Exception as error:  # no network, no TensorFlow, no space, a changed checksum, …
-        raise UserError(
-            f'{source} is not prepared in {folder} ($TFDS_DATA_DIR), and preparing it failed: {_reason(error)}\n'
-            'Where there is a network and TensorFlow (pip install "jaxcolor[train]"), run: '
-            f'tfds build {name} --file_format=array_record --data_dir=DIR; then set TFDS_DATA_DIR to DIR or a '
-            'copy of it'
-        ) from error
-
-
-@contextlib.contextmanager
-def _brief_retries() -> Iterator[None]:
-    """Without a network TFDS tries each file for 200 seconds, warning all along; this makes it about 6."""
-    from tensorflow_datasets.core.download import downloader
-
-    before, logger = downloader.MAX_RETRIES, logging.getLogger('urllib3')
-    level = logger.level
-    downloader.MAX_RETRIES = 5
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        downloader.MAX_RETRIES = before
-        logger.setLevel(level)
+        cifar10.prepare(builder) if alone else builder.download_and_prepare(file_format='array_record')
+    except Exception as error:  # no network, no space, a changed checksum, …
+        raise UserError(f'{missing}, and preparing it failed: {_reason(error)}\n{remedy}') from error
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, ImportError):
-        return f'{error.name or "a library"} is not installed'
     text = str(error)
-    if 'Failed to resolve' in text or 'Max retries' in text:
+    if type(error) is urllib.error.URLError or 'Failed to resolve' in text or 'Max retries' in text:
         return 'no network'
     return f'{type(error).__name__}: {_first_line(error)}'[:200]
 

@@ -1,19 +1,25 @@
+import hashlib
+import io
+import os
 import pickle
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from ml_collections import ConfigDict
+from PIL import Image
 
 from jaxcolor.data import pipeline
 from jaxcolor.data.sources import open_source
 from jaxcolor.data.tfds import open_tfds
 from jaxcolor.errors import UserError
 
-DATA = Path(__file__).parents[2].parent / 'shared' / 'data' / 'tfds'
+ROOT = Path(__file__).parents[2]
+DATA = ROOT.parent / 'shared' / 'data' / 'tfds'
 prepared = pytest.mark.skipif(not (DATA / 'cifar10').is_dir(), reason='CIFAR-10 is not here')
 
 
@@ -156,14 +162,91 @@ def test_neither_prepared_nor_a_network(monkeypatch, tmp_path):
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
     for name in ('https_proxy', 'http_proxy', 'HTTPS_PROXY', 'HTTP_PROXY'):
         monkeypatch.setenv(name, 'http://127.0.0.1:9')  # nobody listens there
-    monkeypatch.setattr('urllib3.util.retry.time.sleep', lambda seconds: None)
     with pytest.raises(UserError) as caught:
         open_tfds('cifar10', 'train')
     message = str(caught.value)
     assert f'tfds:cifar10 is not prepared in {tmp_path} ($TFDS_DATA_DIR)' in message
     assert 'no network' in message
-    assert 'tfds build cifar10 --file_format=array_record --data_dir=DIR' in message
+    assert f'cifar-10-binary.tar.gz into {tmp_path}/downloads' in message
     assert len(message.splitlines()) == 2
+
+
+def first_of_each_file(split, count):
+    """{number: (label, picture)} of the first `count` pictures in each of the makers' files, which hold 10,000."""
+    import tensorflow_datasets as tfds
+
+    skip = {'image': tfds.decode.SkipDecoding()}
+    return {
+        number: (int(example['label']), np.asarray(Image.open(io.BytesIO(example['image']))))
+        for example in tfds.data_source('cifar10', split=split, data_dir=DATA, decoders=skip)
+        if (number := int(example['id'].decode().partition('_')[2])) % 10_000 < count
+    }
+
+
+def pack(path, pictures):
+    """An archive like the makers'; returns its SHA-256."""
+    import tensorflow_datasets as tfds
+
+    names = tfds.builder('cifar10', data_dir=DATA).info.features['label'].names
+    files = {'batches.meta.txt': '\n'.join([*names, '', '']).encode()}
+    for split, numbered in pictures.items():
+        for number, (label, image) in sorted(numbered.items()):
+            name = f'data_batch_{number // 10_000 + 1}.bin' if split == 'train' else 'test_batch.bin'
+            files[name] = files.get(name, b'') + bytes([label]) + image.transpose(2, 0, 1).tobytes()
+    with tarfile.open(path, 'w:gz') as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f'cifar-10-batches-bin/{name}')
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+PREPARE = """
+import sys
+from jaxcolor.data import cifar10
+from jaxcolor.data.tfds import open_tfds
+cifar10.URL, cifar10._SHA256 = sys.argv[1:]
+open_tfds('cifar10', 'train')
+assert 'tensorflow' not in sys.modules
+"""
+
+
+@prepared
+def test_cifar10_is_prepared_without_tensorflow(tmp_path):
+    """The download; the pictures, names and classes that TFDS gives them; its order; nothing left over."""
+    import tensorflow_datasets as tfds
+    from tensorflow_datasets.core.hashing import Hasher
+
+    count, folder, path = 30, tmp_path / 'sets', tmp_path / 'cifar-10-binary.tar.gz'
+    pictures = {split: first_of_each_file(split, count) for split in ('train', 'test')}
+    digest = pack(path, pictures)
+    line = [sys.executable, '-c', PREPARE, path.as_uri()]
+    environment = os.environ | {'TFDS_DATA_DIR': str(folder), 'PYTHONPATH': str(ROOT)}
+    done = subprocess.run([*line, '0' * 64], env=environment, capture_output=True, text=True, check=False)
+    assert f'cifar-10-binary.tar.gz has SHA-256 {digest}, should have 000' in done.stderr
+    assert list((folder / 'cifar10').iterdir()) == []
+    done = subprocess.run([*line, digest], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert [path.name for path in (folder / 'cifar10').iterdir()] == ['3.0.2']
+    for split, numbered in pictures.items():
+        got = list(tfds.data_source('cifar10', split=split, data_dir=folder))
+        order = [int(example['id'].decode().removeprefix(f'{split}_')) for example in got]
+        assert order == sorted(range(len(numbered)), key=Hasher(split).hash_key)
+        expected = [numbered[number] for number in sorted(numbered)]
+        for number, example in zip(order, got, strict=True):
+            label, image = expected[number]
+            assert example['label'] == label
+            np.testing.assert_array_equal(example['image'], image)
+
+
+def test_other_data_sets_name_the_extra(monkeypatch, tmp_path):
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
+    monkeypatch.setitem(sys.modules, 'tensorflow', None)
+    with pytest.raises(UserError) as caught:
+        open_tfds('mnist', 'train')
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith(f'tfds:mnist is not prepared in {tmp_path} ($TFDS_DATA_DIR): preparing it needs tensorflow')
+    assert line.endswith("; pip install 'jaxcolor[tfds]'")
 
 
 @pytest.mark.parametrize('source', ['cifar10', 'tfds:', 'folder', 'http://x/y.zip', ''])
