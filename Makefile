@@ -3,22 +3,34 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test lint format bench zoo clean
+.PHONY: quickstart test quicktest lint format bench zoo clean
 
 # A stamp for each set of extras, remade when pyproject.toml changes.
 $(VENV)/%.installed: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("jaxcolor needs Python 3.11 or later; say which: make PYTHON=python3.12 …" if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing jaxcolor[$*] into $(VENV), for $$($(BIN)/python --version): about $(FETCH) to download"
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[$*]'
+	$(BIN)/python -m pip install --editable '.[$*]'
 	touch $@
 
+quickstart zoo: FETCH := 300 MB
 quickstart: $(VENV)/train.installed
 	$(BIN)/python -m jaxcolor.main --config=configs/quickstart.py
 
 # Everything: what the tests use, and what they would skip without.
+test lint format: FETCH := 900 MB
 test: $(VENV)/train,serve,export,heic,test.installed
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --durations=15
+
+# A part for a second Python, in another VENV: flags, colour, networks, the command line, one training, a server.
+quicktest: FETCH := 400 MB
+quicktest: $(VENV)/train,serve,test.installed
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --durations=5 \
+		tests/test_xla_flags.py tests/test_cli.py tests/color tests/models/test_layers.py tests/models/test_models.py \
+		tests/evaluation tests/training/test_play.py tests/inference/test_colorizer.py tests/inference/server/test_app.py
+	$(BIN)/python -m jaxcolor.main --config=configs/quickstart.py:smoke --workdir=$(VENV)/smoke
+	$(BIN)/jaxcolor colorize $(VENV)/smoke/samples --model $(VENV)/smoke --output $(VENV)/colored
 
 lint: $(VENV)/train,serve,export,heic,test.installed
 	$(BIN)/ruff check
@@ -29,6 +41,7 @@ format: $(VENV)/train,serve,export,heic,test.installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+bench: FETCH := 2 GB
 bench: $(VENV)/train,bench.installed
 	$(BIN)/python tests/benchmarks/gan_step.py
 	$(BIN)/python tests/benchmarks/input_pipeline.py $(FOLDER)
