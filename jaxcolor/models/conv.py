@@ -89,29 +89,31 @@ def _forward(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     pixels = _output_size(x.shape[1], size, stride, padding) * _output_size(x.shape[2], size, stride, padding)
     forms = {'stride': stride, 'padding': padding}
     if d <= _FEW_CHANNELS and stride == 1:
-        return _on_cpu(_forward_by_shifts, _forward_native, x, kernel, **forms)
-    if c <= _FEW_CHANNELS and stride > 1 and _splits(x, size, stride, padding):
-        return _on_cpu(_forward_by_blocks, _forward_native, x, kernel, **forms)
-    if _at_most(pixels, _SMALL_MAP) or _at_most(x.shape[0] * pixels, _FEW_ROWS):
-        return _on_cpu(_forward_by_patches, _forward_native, x, kernel, **forms)
+        return on_cpu(_forward_by_shifts, _forward_native, x, kernel, **forms)
+    few = c <= _FEW_CHANNELS and stride > 1
+    if few and _splits(x, size, stride, padding):
+        return on_cpu(_forward_by_blocks, _forward_native, x, kernel, **forms)
+    if size == 1 or few or _at_most(pixels, _SMALL_MAP) or _at_most(x.shape[0] * pixels, _FEW_ROWS):
+        return on_cpu(_forward_by_patches, _forward_native, x, kernel, **forms)
     return _forward_native(x, kernel, stride, padding)
 
 
 def _input_gradient(dy: Array, kernel: Array, stride: int, padding: Padding, shape: tuple[int, ...]) -> Array:
     forms = {'stride': stride, 'padding': padding, 'shape': shape}
     terms = math.prod(dy.shape[:3]) * math.prod(kernel.shape[:3])
-    if dy.shape[3] <= _FEW_CHANNELS or (stride == 1 and not _at_most(terms, _MANY_TERMS)):
+    large = stride == 1 and kernel.shape[0] > 1 and not _at_most(terms, _MANY_TERMS)
+    if dy.shape[3] <= _FEW_CHANNELS or large:
         return _input_gradient_native(dy, kernel, stride, padding, shape)
-    return _on_cpu(_input_gradient_by_shifts, _input_gradient_native, dy, kernel, **forms)
+    return on_cpu(_input_gradient_by_shifts, _input_gradient_native, dy, kernel, **forms)
 
 
 def _kernel_gradient(x: Array, dy: Array, stride: int, padding: Padding, size: int) -> Array:
     forms = {'stride': stride, 'padding': padding, 'size': size}
     pixels = dy.shape[1] * dy.shape[2]
     if dy.shape[3] <= _FEW_CHANNELS and stride == 1:
-        return _on_cpu(_kernel_gradient_by_shifts, _kernel_gradient_native, x, dy, **forms)
-    if _at_most(pixels, _SMALL_MAP) or _at_most(x.shape[0] * pixels, _FEW_ROWS):
-        return _on_cpu(_kernel_gradient_by_patches, _kernel_gradient_native, x, dy, **forms)
+        return on_cpu(_kernel_gradient_by_shifts, _kernel_gradient_native, x, dy, **forms)
+    if size == 1 or _at_most(pixels, _SMALL_MAP) or _at_most(x.shape[0] * pixels, _FEW_ROWS):
+        return on_cpu(_kernel_gradient_by_patches, _kernel_gradient_native, x, dy, **forms)
     return _kernel_gradient_native(x, dy, stride, padding, size)
 
 
@@ -120,7 +122,7 @@ def _at_most(count: int, most: int) -> bool:
     return isinstance(count, int) and count <= most
 
 
-def _on_cpu(fast: Callable[..., Array], native: Callable[..., Array], a: Array, b: Array, **forms: object) -> Array:
+def on_cpu(fast: Callable[..., Array], native: Callable[..., Array], a: Array, b: Array, **forms: object) -> Array:
     """Leave the choice to lowering, so that a program exported here for a GPU gets the GPU's form."""
     return lax.platform_dependent(a, b, cpu=partial(fast, **forms), default=partial(native, **forms))
 
@@ -143,7 +145,7 @@ def _forward_by_patches(x: Array, kernel: Array, stride: int, padding: Padding) 
 def _forward_by_blocks(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     """The same over blocks of stride x stride pixels, which makes patches of few channels cheap to gather."""
     size, _, c, d = kernel.shape
-    blocks = _space_to_depth(_pad(x, padding), stride)
+    blocks = _space_to_depth(pad(x, padding), stride)
     taps = size // stride
     kernel = kernel.reshape(taps, stride, taps, stride, c, d).swapaxes(1, 2)
     return _forward_by_patches(blocks, kernel.reshape(taps, taps, -1, d), 1, (0, 0))
@@ -153,7 +155,7 @@ def _forward_by_shifts(x: Array, kernel: Array, stride: int, padding: Padding) -
     """One product for every tap's contribution, then their sum, each shifted into place; stride 1."""
     size = kernel.shape[0]
     h, w = (_output_size(n, size, stride, padding) for n in x.shape[1:3])
-    terms = _pad(_dot(x, kernel, 3, 2), padding)  # b h w k k d
+    terms = pad(_dot(x, kernel, 3, 2), padding)  # b h w k k d
     return sum(terms[:, i : i + h, j : j + w, i, j] for i in range(size) for j in range(size))  # type: ignore[return-value]
 
 
@@ -250,15 +252,15 @@ def _splits(x: Array, size: int, stride: int, padding: Padding) -> bool:
     return not any((n + sum(padding)) % stride for n in x.shape[1:3]) and size % stride == 0
 
 
-def _pad(x: Array, padding: Padding) -> Array:
+def pad(x: Array, padding: Padding) -> Array:
     """Pad rows and columns, the second and third axis, with zeros."""
     return jnp.pad(x, ((0, 0), padding, padding, *((0, 0),) * (x.ndim - 3)))
 
 
-def _taps(x: Array, size: int, stride: int, padding: Padding) -> list[Array]:
+def taps(x: Array, size: int, stride: int, padding: Padding) -> list[Array]:
     """Return for each tap of the kernel the pixels that it meets, [b, p, q, c]."""
     h, w = (_output_size(n, size, stride, padding) for n in x.shape[1:3])
-    x = _pad(x, padding)
+    x = pad(x, padding)
     return [
         x[:, i : i + stride * (h - 1) + 1 : stride, j : j + stride * (w - 1) + 1 : stride]
         for i in range(size)
@@ -268,7 +270,7 @@ def _taps(x: Array, size: int, stride: int, padding: Padding) -> list[Array]:
 
 def _patches(x: Array, size: int, stride: int, padding: Padding) -> Array:
     """Return what each output pixel sees, [b, p, q, size * size * c]."""
-    return jnp.concatenate(_taps(x, size, stride, padding), axis=-1)
+    return jnp.concatenate(taps(x, size, stride, padding), axis=-1)
 
 
 def _space_to_depth(x: Array, block: int) -> Array:
