@@ -15,7 +15,7 @@ from jaxcolor.errors import UserError
 # Fields that decide which arrays a checkpoint holds and what they mean. A work directory belongs to one setting of
 # these; the rest of a palette may change, for how it is decoded and weighed is no part of the model.
 _MODEL_FIELDS = ('space', 'generator', 'discriminator', 'generator_optimizer.name', 'discriminator_optimizer.name')
-_FREE_FIELDS = ('space.temperature', 'space.rebalance', 'space.frequencies')
+_FREE_FIELDS = ('space.temperature', 'space.rebalance', 'space.vividness', 'space.frequencies')
 
 
 def default() -> ml_collections.ConfigDict:
@@ -153,9 +153,10 @@ def _leaves(tree: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
 def differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:
     """Returns the fields in which two configs differ, as `{'data.batch_size': (old value, new value)}`.
 
-    Of a section whose `name` differs, that is all: its other fields mean something else.
+    Of a section whose `name` differs, that is all: its other fields mean something else. A field that a config of an
+    older version lacks has its default.
     """
-    before, after = (dict(_leaves(from_json(to_json(config)).to_dict())) for config in (old, new))
+    before, after = (_with_defaults(from_json(to_json(config))) for config in (old, new))
     changed = {
         field: (before.get(field), after.get(field))
         for field in sorted(before.keys() | after.keys())
@@ -163,6 +164,15 @@ def differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) 
     }
     renamed = tuple(field.removesuffix('name') for field in changed if field.endswith('.name'))
     return {f: values for f, values in changed.items() if f.endswith('.name') or not f.startswith(renamed)}
+
+
+def _with_defaults(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """Every field with its value, which is the default where the config has none."""
+    known = default()
+    for section in ('space', 'generator', 'discriminator'):
+        chosen = config.get(section)
+        known[section] = ml_collections.ConfigDict(_named(section, chosen.name)) if chosen else None
+    return dict(_leaves(from_json(to_json(known)).to_dict())) | dict(_leaves(config.to_dict()))
 
 
 def model_differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:

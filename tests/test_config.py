@@ -178,3 +178,17 @@ def test_every_config_describes_a_system_at_full_size(name, variant):
     system = build_system(config, None)
     state = jax.eval_shape(lambda: create_state(system, config.data.image_size, jax.random.key(0)))
     assert sum(leaf.size for leaf in jax.tree.leaves(state.generator.params)) > 10_000
+
+
+def test_a_config_of_an_older_version_lacks_fields_and_is_the_same():
+    """Else a palette of before there were grids would be another model, and its run could not go on."""
+    config = configs.default()
+    configs.choose(config, 'space', 'palette', size=24)
+    old = config.to_dict()
+    for section, field in (('space', 'spacing'), ('space', 'vividness'), ('data', 'resize')):
+        del old[section][field]
+    old = ml_collections.ConfigDict(old)
+    assert configs.differences(old, config) == {}
+    assert configs.model_differences(old, config) == {}
+    config.space.spacing = 10.0
+    assert configs.model_differences(old, config) == {'space.spacing': (0.0, 10.0)}

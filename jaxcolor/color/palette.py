@@ -5,6 +5,7 @@ Centres are in the units of their basis: R, G, B in 0-255, or the chroma of CIEL
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from typing import ClassVar
 
 import jax
@@ -13,9 +14,12 @@ import numpy as np
 from jaxtyping import Array, Float, Int, UInt8
 
 from jaxcolor.color import convert
+from jaxcolor.color.resampling import enlarge, shrink
 from jaxcolor.errors import UserError
 
 _BASES = ('rgb', 'lab', 'luv')
+
+Target = Int[Array, 'b h w 1'] | Float[Array, 'b h w d']
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +34,12 @@ class Palette:
         annealed mean of Zhang et al. section 2.3, whose T is 0.38.
       rebalance: 0 counts all pixels alike; towards 1, rare colours count more, up to the inverse of their
         frequency (Zhang et al. section 2.2, who have 0.5).
+      spacing: 0 has k-means find the colours; above, they are those of a square grid of this spacing that the
+        training pictures have, and `size` follows (basis `lab`; Zhang et al. section 2.1, who have 10).
+      sigma: 0 makes a target one class; above, a share of every class, by a Gaussian of this width around the colour
+        (Zhang et al. section 2.2, who have 5).
+      vividness: what the logarithm of `frequencies` is multiplied by before it is taken from the logits. The mean of a
+        distribution is greyer than its members, and grey is the likeliest of all; 0 leaves it so.
       centers: the colours, 3 numbers (rgb) or 2 each; None as long as they have not been learned.
       frequencies: the share of each among the training pixels.
     """
@@ -41,6 +51,9 @@ class Palette:
     basis: str = 'rgb'
     temperature: float = 0.0
     rebalance: float = 0.0
+    spacing: float = 0.0
+    sigma: float = 0.0
+    vividness: float = 0.0
     centers: tuple[tuple[float, ...], ...] | None = None
     frequencies: tuple[float, ...] | None = None
 
@@ -56,6 +69,11 @@ class Palette:
             )
         if not 0 <= self.rebalance < 1:
             raise UserError(f'space.rebalance is {self.rebalance}: it must be in [0, 1); 0 counts all pixels alike.')
+        for field in ('spacing', 'sigma', 'vividness'):
+            if not 0 <= getattr(self, field) < math.inf:
+                raise UserError(f'space.{field} is {getattr(self, field)}: it must be 0 or above.')
+            if getattr(self, field) and self.basis == 'rgb':
+                raise UserError(f'space.{field} is {getattr(self, field)}: basis rgb has none; use basis lab or luv.')
         if self.centers is not None:
             self._check_learned(self.centers)
 
@@ -66,7 +84,7 @@ class Palette:
                 f'space.centers must be {self.size} (space.size) rows of {width} finite numbers; leave it out to '
                 'have them learned in training.'
             )
-        if self.frequencies is None and not self.rebalance:
+        if self.frequencies is None and not (self.rebalance or self.vividness):
             return
         shares = self.frequencies or (-1.0,)
         if len(shares) != self.size or min(shares) < 0 or not math.isclose(sum(shares), 1, abs_tol=1e-3):
@@ -80,30 +98,57 @@ class Palette:
         """A logit for each colour."""
         return self.size
 
-    def split(self, image: UInt8[Array, 'b h w 3']) -> tuple[Float[Array, 'b h w 1'], Int[Array, 'b h w 1']]:
-        """`x` = L*/50 - 1 in [-1, 1] and the class of each pixel."""
+    def split(self, image: UInt8[Array, 'b h w 3']) -> tuple[Float[Array, 'b h w 1'], Target]:
+        """`x` = L*/50 - 1 in [-1, 1] and the target of each pixel."""
         rgb = convert.to_float(image)
         return convert.rgb_to_lightness(rgb) / 50 - 1, self.target(rgb)
 
-    def target(self, rgb: Float[Array, 'b h w 3']) -> Int[Array, 'b h w 1']:
-        """The class whose centre is nearest, int32; of several equally near, rounding decides."""
-        color, centers = self.coordinates(rgb), self._centers()[None, None, None]
-        # Sums and one reduction, which XLA fuses: no array of distances, and none rounded as matmuls round.
-        distances = sum(jnp.square(color[..., i, None] - centers[..., i]) for i in range(centers.shape[-1]))
-        return jnp.argmin(jnp.asarray(distances), axis=-1).astype(jnp.int32)[..., None]
+    def target(self, rgb: Float[Array, 'b h w 3']) -> Target:
+        """The nearest class, int32 [b, h, w, 1]; with a `sigma` the colour itself, float32, as `coordinates` has it."""
+        coordinates = self.coordinates(rgb)
+        return coordinates if self.sigma else self._nearest(coordinates)
 
-    def join(self, x: Float[Array, 'b h w 1'], y: Float[Array, 'b h w k']) -> Float[Array, 'b h w 3']:
-        """sRGB in [0, 1] of logits; the basis `rgb` does not consult `x`, the others take their lightness from it."""
+    def labels(self, target: Target, size: Sequence[int]) -> Int[Array, 'b p q 1']:
+        """The class of each pixel of a target; of each block's mean, where `size` (p, q) is a fraction of its size."""
+        return self._nearest(shrink(target, size)) if self.sigma else target
+
+    def shares(self, target: Float[Array, 'b h w d'], size: Sequence[int]) -> Float[Array, 'b p q k']:
+        """What a network should say of each block of a target: shares of the classes, by a Gaussian around its mean."""
+        return jax.nn.softmax(-self._square_distances(shrink(target, size)) / (2 * self.sigma**2), axis=-1)
+
+    def _nearest(self, color: Float[Array, 'b h w d']) -> Int[Array, 'b h w 1']:
+        """The class whose centre is nearest, int32; of several equally near, rounding decides."""
+        return jnp.argmin(self._square_distances(color), axis=-1).astype(jnp.int32)[..., None]
+
+    def _square_distances(self, color: Float[Array, 'b h w d']) -> Float[Array, 'b h w k']:
+        centers = self._centers()[None, None, None]
+        # Sums and one reduction, which XLA fuses: no array of distances, and none rounded as matmuls round.
+        return jnp.asarray(sum(jnp.square(color[..., i, None] - centers[..., i]) for i in range(centers.shape[-1])))
+
+    def color(self, y: Float[Array, 'b p q k']) -> Float[Array, 'b p q d']:
+        """The colour that logits say, in the units of the basis."""
         y, centers = y.astype(jnp.float32), jnp.asarray(self._centers())
-        if self.temperature:
-            shares = jax.nn.softmax(y / self.temperature, axis=-1)
-            color = jnp.einsum('bhwk,kd->bhwd', shares, centers, precision='highest')
-        else:
-            color = centers[jnp.argmax(y, axis=-1)]
+        if self.vividness:
+            y = y - self.vividness * self.log_frequencies()[None, None, None]
+        if not self.temperature:
+            return centers[jnp.argmax(y, axis=-1)]
+        shares = jax.nn.softmax(y / self.temperature, axis=-1)
+        return jnp.einsum('bhwk,kd->bhwd', shares, centers, precision='highest')
+
+    def join(self, x: Float[Array, 'b h w 1'], y: Float[Array, 'b p q k']) -> Float[Array, 'b h w 3']:
+        """sRGB in [0, 1] of logits; the basis `rgb` does not consult `x`, the others take their lightness from it.
+
+        Where logits are of a fraction of the picture's size, colours are interpolated.
+        """
+        color = enlarge(self.color(y), x.shape[1:3])
         if self.basis == 'rgb':
             return jnp.clip(color / 255, 0.0, 1.0)
         L = 50 * (x.astype(jnp.float32) + 1)
         return convert.TO_RGB[self.basis](jnp.concatenate([L, color], axis=-1))
+
+    def log_frequencies(self) -> Float[Array, ' k']:
+        """The logarithm of `frequencies`, none of them below a hundred thousandth."""
+        return jnp.log(jnp.maximum(jnp.asarray(self.frequencies, jnp.float32), 1e-5))
 
     def coordinates(self, rgb: Float[Array, '*b 3']) -> Float[Array, '*b d']:
         """sRGB in [0, 1] in the units of the basis, float32: where a colour lies among the centres."""

@@ -13,6 +13,7 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
 
 from jaxcolor.color.convert import to_float
+from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import Rgb, Space, Target, grey
 from jaxcolor.evaluation import metrics
 
@@ -81,11 +82,13 @@ def add_scores(
     prediction = _predict(generator, variables, x, rng)
     generated, true, greyed = space.join(x, prediction), to_float(image), grey(x)
     scores = metrics.score(generated, true, greyed)
-    if space.categorical:
+    if isinstance(space, Palette):
+        size = prediction.shape[1:3]
+        labels = space.labels(target, size)
         scores |= {
-            'accuracy': metrics.class_accuracy(prediction, target),
-            'grey_accuracy': jnp.mean(space.target(greyed) == target, axis=(1, 2, 3)),
-            'cross_entropy': metrics.cross_entropy(prediction, target),
+            'accuracy': metrics.class_accuracy(prediction, labels),
+            'grey_accuracy': jnp.mean(space.labels(space.target(greyed), size) == labels, axis=(1, 2, 3)),
+            'cross_entropy': metrics.cross_entropy(prediction, labels),
             'rgb_distance': metrics.rgb_distance(generated, true),
             'grey_rgb_distance': metrics.rgb_distance(greyed, true),
         }
@@ -99,7 +102,7 @@ def add_scores(
 
 def _predict(
     generator: nn.Module, variables: Any, x: Float[Array, 'b h w 1'], rng: PRNGKeyArray | None
-) -> Float[Array, 'b h w c']:
+) -> Float[Array, 'b p q c']:
     prediction = generator.apply(variables, x, train=False, rngs=None if rng is None else {'dropout': rng})
     assert isinstance(prediction, jax.Array)
     return prediction

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, UInt8, UInt16
 
 from jaxcolor.color import convert
+from jaxcolor.color.palette import Palette
+from jaxcolor.color.resampling import enlarge
 from jaxcolor.color.spaces import Lab, Space
 
 Pixels = UInt8[Array, 'n t u c'] | UInt16[Array, 'n t u c'] | Float[Array, 'n t u c']
@@ -23,13 +25,15 @@ _ROUNDING = 1e-5  # of linear light: the sides of the gamut are inside
 _HALVINGS = 8  # of the interval in which the largest chroma inside the gamut lies: to 0.4 %
 
 
-def chroma(space: Space, x: Float[Array, 'b h w 1'], y: Float[Array, 'b h w c']) -> Float[Array, 'b h w 2']:
+def chroma(space: Space, x: Float[Array, 'b h w 1'], y: Float[Array, 'b p q c']) -> Float[Array, 'b h w 2']:
     """CIELAB's a* and b* of what the generator said, whatever its space; float32.
 
     In Lab itself they may lie outside the gamut, and are brought back by `colorize`, not clipped.
     """
     if isinstance(space, Lab):
         return y.astype(jnp.float32) * space.scale
+    if isinstance(space, Palette) and space.basis == 'lab':
+        return enlarge(space.color(y), x.shape[1:3])
     return convert.rgb_to_lab(space.join(x, y))[..., 1:]
 
 

@@ -1,6 +1,6 @@
 """What each player is paid for: adversarial and reconstruction terms as pure functions of arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -8,12 +8,14 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
-from jaxcolor.color.spaces import Target
+from jaxcolor.color.palette import Palette
+from jaxcolor.color.spaces import Space, Target
 
 Logits = Float[Array, 'b *patches']
 Picture = Float[Array, 'b h w c']
 Labels = Int[Array, 'b h w 1']
 Scalar = Float[Array, '']
+Shares = Callable[[Float[Array, 'b h w d'], Sequence[int]], Float[Array, 'b p q c']]
 Reconstruction = Callable[[Picture, Target], Scalar]  # of what the generator says, and what it should have
 
 
@@ -82,10 +84,31 @@ def cross_entropy(logits: Picture, labels: Labels, class_weights: Float[Array, '
     return jnp.mean(terms if class_weights is None else class_weights[labels] * terms)
 
 
+def soft_cross_entropy(
+    logits: Float[Array, 'b p q c'],
+    target: Float[Array, 'b h w d'],
+    shares: Shares,
+    class_weights: Float[Array, ' c'] | None = None,
+) -> Scalar:
+    """Mean over pixels of -w q . log softmax(logits), in nats (Zhang et al. 2016, equation 2).
+
+    Args:
+      logits: a channel for each class, of a fraction of the target's size.
+      target: colours in the units of the palette.
+      shares: (target, size) -> q, the share of each class.
+      class_weights: w is their mean under q; None weighs every class 1.
+    """
+    q = shares(target, logits.shape[1:3])
+    terms = optax.softmax_cross_entropy(logits, q)
+    return jnp.mean(terms if class_weights is None else terms * (q @ class_weights))
+
+
 RECONSTRUCTION: dict[str, Callable[..., Scalar]] = {'l1': l1, 'l2': l2, 'cross_entropy': cross_entropy}
 
 
-def reconstruction(kind: str, class_weights: Float[Array, ' c'] | None = None) -> Reconstruction:
-    """Returns the term called `kind`, one of `RECONSTRUCTION`; `class_weights` are for `cross_entropy` alone."""
-    term = RECONSTRUCTION[kind]
-    return term if class_weights is None else partial(term, class_weights=class_weights)
+def reconstruction(kind: str, space: Space) -> Reconstruction:
+    """Returns the term called `kind`, one of `RECONSTRUCTION`, as it is for the targets of `space`."""
+    if kind != 'cross_entropy' or not isinstance(space, Palette):
+        return RECONSTRUCTION[kind]
+    term = partial(soft_cross_entropy, shares=space.shares) if space.sigma else cross_entropy
+    return partial(term, class_weights=space.class_weights())

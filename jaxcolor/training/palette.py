@@ -25,6 +25,7 @@ _PICTURES = 4096
 _PIXELS = 2**17
 _ITERATIONS = 100
 _ATTEMPTS = 10
+_RAREST = 20_000  # colours of which a grid's point must be nearest to one
 _THREADS = 8
 
 
@@ -32,7 +33,7 @@ def resolve(config: ml_collections.ConfigDict, stored: ml_collections.ConfigDict
     """Fills in the colours of `config.space` if it is a palette that has none.
 
     They are those of `stored`, the config of an earlier run in the same work directory, if its palette has the
-    same size and basis: so a run that resumes means the same classes. Otherwise they are learned.
+    same size, or spacing, and basis: so a run that resumes means the same classes. Otherwise they are learned.
 
     Raises:
       UserError: see `learn`.
@@ -41,20 +42,26 @@ def resolve(config: ml_collections.ConfigDict, stored: ml_collections.ConfigDict
     if not isinstance(palette, Palette) or palette.centers is not None:
         return
     before = build_space(stored.space.to_dict()) if stored is not None else None
-    if isinstance(before, Palette) and before.centers and (before.size, before.basis) == (palette.size, palette.basis):
+    if isinstance(before, Palette) and before.centers and _kind(before) == _kind(palette):
         learned = before
     else:
         learned = learn(config.data, palette, config.seed)
     with config.unlocked():
-        config.space.update(centers=learned.centers, frequencies=learned.frequencies)
+        config.space.update(size=learned.size, centers=learned.centers, frequencies=learned.frequencies)
+
+
+def _kind(palette: Palette) -> tuple[object, ...]:
+    """What palettes must have in common to mean the same; the size of a grid's follows from the rest."""
+    return palette.basis, palette.spacing, palette.spacing or palette.size
 
 
 def learn(data: ml_collections.ConfigDict, palette: Palette, seed: int) -> Palette:
-    """Returns `palette` with the `size` centres that k-means finds among colours of the training pictures.
+    """Returns `palette` with centres found among colours of the training pictures, and how frequent each is.
 
-    k-means++ (Arthur and Vassilvitskii 2007) and Lloyd's iterations in the units of the basis, over 131,072
-    pixels, drawn evenly from up to 4,096 pictures. Centres go from the most to the least frequent, and are
-    rounded to 3 decimals. The same for the same seed, on every host.
+    With a `spacing` they are the points of that grid that are nearest to at least one colour in 20,000. Otherwise they
+    are `size` ones, of k-means++ (Arthur and Vassilvitskii 2007) and Lloyd's iterations in the units of the basis. The
+    colours are 131,072 pixels, drawn evenly from up to 4,096 pictures. Centres go from the most to the least frequent,
+    and are rounded to 3 decimals. The same for the same seed, on every host.
 
     Args:
       data: `source`, `train_split`, `image_size` and what chooses among the pictures.
@@ -67,24 +74,51 @@ def learn(data: ml_collections.ConfigDict, palette: Palette, seed: int) -> Palet
     rng = np.random.default_rng(seed)
     pixels = _sample(data, rng)
     points = np.asarray(palette.coordinates(jnp.asarray(pixels, jnp.float32) / 255), np.float64)
+    centers = _grid(points, palette.spacing) if palette.spacing else _clusters(points, palette, data, rng)
+    shares = _shares(points, centers, palette.sigma)
+    order = np.argsort(-shares, kind='stable')
+    # Hosts may differ in the last digit, and so in a class: all take the first one's.
+    learned = np.float32(centers[order]), np.float32(shares[order])
+    centers, frequencies = multihost_utils.broadcast_one_to_all(learned)
+    _LOG.info('space: %d colours learned from %d training pixels', len(centers), len(points))
+    return dataclasses.replace(
+        palette,
+        size=len(centers),
+        centers=tuple(tuple(round(float(v), 3) for v in center) for center in centers),
+        frequencies=tuple(round(float(v), 6) for v in frequencies),
+    )
+
+
+def _grid(points: Float[np.ndarray, 'n d'], spacing: float) -> Float[np.ndarray, 'k d']:
+    """The points of a square grid that are nearest to at least one of 20,000 colours."""
+    cells, counts = np.unique(np.round(points / spacing), axis=0, return_counts=True)
+    return cells[counts >= len(points) / _RAREST] * spacing
+
+
+def _clusters(
+    points: Float[np.ndarray, 'n d'], palette: Palette, data: ml_collections.ConfigDict, rng: np.random.Generator
+) -> Float[np.ndarray, 'k d']:
     different = len(np.unique(points, axis=0))
     if different < palette.size:
         raise UserError(
             f'space.size is {palette.size}, but the training pictures of {data.source} {data.train_split} have '
             f'only {different} different colours; use a smaller one'
         )
-    centers = np.round(_kmeans(points, palette.size, rng), 3)
-    counts = np.bincount(vq.vq(points, centers)[0], minlength=palette.size)
-    order = np.argsort(-counts, kind='stable')
-    # Hosts may differ in the last digit, and so in a class: all take the first one's.
-    learned = np.float32(centers[order]), np.float32(counts[order] / len(points))
-    centers, frequencies = multihost_utils.broadcast_one_to_all(learned)
-    _LOG.info('space: %d colours learned from %d training pixels', palette.size, len(points))
-    return dataclasses.replace(
-        palette,
-        centers=tuple(tuple(round(float(v), 3) for v in center) for center in centers),
-        frequencies=tuple(round(float(v), 6) for v in frequencies),
-    )
+    return np.round(_kmeans(points, palette.size, rng), 3)
+
+
+def _shares(
+    points: Float[np.ndarray, 'n d'], centers: Float[np.ndarray, 'k d'], sigma: float
+) -> Float[np.ndarray, ' k']:
+    """The share of each centre among colours: of those nearest to it or, with a `sigma`, of the targets' Gaussians."""
+    if not sigma:
+        return np.bincount(vq.vq(points, centers)[0], minlength=len(centers)) / len(points)
+    total = np.zeros(len(centers))
+    for part in np.array_split(points, -(-len(points) // 4096)):
+        distances = np.square(part[:, None] - centers).sum(axis=-1)
+        weights = np.exp((distances.min(axis=1, keepdims=True) - distances) / (2 * sigma**2))
+        total += (weights / weights.sum(axis=1, keepdims=True)).sum(axis=0)
+    return total / len(points)
 
 
 def _sample(data: ml_collections.ConfigDict, rng: np.random.Generator) -> UInt8[np.ndarray, 'n 3']:

@@ -12,7 +12,6 @@ from flax import linen as nn
 from flax import struct
 from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import Space, build_space
 from jaxcolor.errors import UserError
 from jaxcolor.models import build_discriminator, build_generator
@@ -119,7 +118,6 @@ def build_system(config: ml_collections.ConfigDict, axis_name: str | None) -> Sy
     for network in filter(None, (generator, discriminator)):
         network.check_size(config.data.image_size, config.data.image_size)
     loss = Loss(**config.loss)
-    class_weights = space.class_weights() if isinstance(space, Palette) else None
     _check_fit(config, space, generator, discriminator, loss)
     return System(
         space=space,
@@ -128,7 +126,7 @@ def build_system(config: ml_collections.ConfigDict, axis_name: str | None) -> Sy
         generator_optimizer=_build_optimizer('generator_optimizer', config.generator_optimizer),
         discriminator_optimizer=_build_optimizer('discriminator_optimizer', config.discriminator_optimizer),
         loss=loss,
-        reconstruction=objectives.reconstruction(loss.reconstruction, class_weights),
+        reconstruction=objectives.reconstruction(loss.reconstruction, space),
         flip=config.data.flip,
         ema_decay=config.ema_decay,
         accumulation_steps=config.accumulation_steps,

@@ -210,3 +210,50 @@ def test_colours_that_are_not_learned_can_not_be_used(use):
 def test_user_mistakes_are_named(fields, message):
     with pytest.raises(UserError, match=message):
         build_space({'name': 'palette', **fields})
+
+
+def test_shares_are_a_gaussian_around_the_mean_of_a_block():
+    soft = palette('lab', sigma=10.0)
+    target = jax.random.uniform(jax.random.key(0), (2, 4, 6, 2), minval=-50, maxval=50)
+    means = np.asarray(target).reshape(2, 2, 2, 3, 2, 2).mean((2, 4))
+    distances = ((means[..., None, :] - np.asarray(CENTERS['lab'])) ** 2).sum(-1)
+    shares = soft.shares(target, (2, 3))
+    np.testing.assert_allclose(shares, softmax(-distances / 200, axis=-1), atol=1e-6)
+    labels = soft.labels(target, (2, 3))
+    np.testing.assert_array_equal(labels[..., 0], distances.argmin(-1))
+    np.testing.assert_array_equal(labels[..., 0], np.asarray(shares).argmax(-1))
+
+
+def test_the_target_of_a_soft_palette_is_the_colour_itself():
+    image = jax.random.randint(jax.random.key(0), (1, 4, 4, 3), 0, 256).astype(jnp.uint8)
+    _, target = palette('lab', sigma=5.0).split(image)
+    np.testing.assert_allclose(target, skimage.color.rgb2lab(np.asarray(image))[..., 1:], atol=1e-3)
+
+
+def test_vividness_takes_the_prior_from_the_logits():
+    y = jax.random.normal(jax.random.key(0), (1, 3, 3, 5))
+    vivid = palette('lab', temperature=1.0, vividness=0.4)
+    prior = np.log(np.maximum(FREQUENCIES, 1e-5))
+    shares = softmax(np.asarray(y) - 0.4 * prior, axis=-1)
+    np.testing.assert_allclose(vivid.color(y), shares @ np.asarray(CENTERS['lab']), rtol=1e-4, atol=1e-4)
+    # At 1 every colour counts as if all were equally frequent: what says the frequencies alone says nothing.
+    said = jnp.asarray(prior, jnp.float32)[None, None, None]
+    even = np.mean(CENTERS['lab'], axis=0)
+    np.testing.assert_allclose(palette('lab', temperature=1.0, vividness=1.0).color(said)[0, 0, 0], even, atol=1e-4)
+
+
+def test_logits_of_a_quarter_of_the_size_are_interpolated():
+    soft = palette('lab', sigma=5.0, temperature=1.0)
+    x, y = jnp.zeros((1, 16, 8, 1)), jax.random.normal(jax.random.key(0), (1, 4, 2, 5))
+    want = jax.image.resize(soft.color(y), (1, 16, 8, 2), 'linear')
+    lab = skimage.color.rgb2lab(np.asarray(soft.join(x, y), np.float64))
+    np.testing.assert_allclose(lab[..., 1:], want, atol=0.05)
+    np.testing.assert_allclose(lab[..., 0], 50, atol=0.05)
+
+
+@pytest.mark.parametrize('field', ['spacing', 'sigma', 'vividness'])
+def test_soft_fields_are_checked(field):
+    with pytest.raises(UserError, match=f'space.{field} is -1.0: it must be 0 or above'):
+        palette('lab', **{field: -1.0})
+    with pytest.raises(UserError, match=f'space.{field} is 1.0: basis rgb has none'):
+        palette('rgb', **{field: 1.0})

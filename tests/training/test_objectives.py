@@ -1,15 +1,20 @@
 """Losses against values worked out by hand and against optax."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from scipy.special import log_softmax
+from scipy.special import log_softmax, softmax
 
+from jaxcolor.color.palette import Palette
+from jaxcolor.color.spaces import Lab
 from jaxcolor.training import objectives
 
 REAL = jnp.asarray([[2.0, -1.0], [0.5, 0.0]])
+SHARES = (0.4, 0.3, 0.15, 0.1, 0.05)
 FAKE = jnp.asarray([[-3.0, 1.5], [0.25, -0.75]])
 
 
@@ -75,9 +80,26 @@ def test_cross_entropy_agrees_with_scipy():
     weights = rng.uniform(0.1, 5, 24)
     terms = -np.take_along_axis(log_softmax(logits, axis=-1), labels, axis=-1)
     jaxed = jnp.float32(logits), jnp.int32(labels)
-    np.testing.assert_allclose(objectives.reconstruction('cross_entropy')(*jaxed), terms.mean(), rtol=1e-5)
-    weighted = objectives.reconstruction('cross_entropy', jnp.float32(weights))
-    np.testing.assert_allclose(weighted(*jaxed), (weights[labels] * terms).mean(), rtol=1e-5)
+    np.testing.assert_allclose(objectives.cross_entropy(*jaxed), terms.mean(), rtol=1e-5)
+    weighted = objectives.cross_entropy(*jaxed, jnp.float32(weights))
+    np.testing.assert_allclose(weighted, (weights[labels] * terms).mean(), rtol=1e-5)
+
+
+def test_soft_cross_entropy_agrees_with_scipy():
+    rng = np.random.default_rng(0)
+    centers = rng.uniform(-60, 60, (5, 2))
+    palette = Palette(5, 'lab', sigma=20.0, rebalance=0.5, centers=tuple(map(tuple, centers)), frequencies=SHARES)
+    logits, target = 5 * rng.standard_normal((2, 4, 4, 5)), rng.uniform(-60, 60, (2, 8, 8, 2))
+    means = target.reshape(2, 4, 2, 4, 2, 2).mean((2, 4))
+    distances = ((means[..., None, :] - centers) ** 2).sum(-1)
+    q = softmax(-distances / (2 * 20**2), axis=-1)
+    terms = -(q * log_softmax(logits, axis=-1)).sum(-1)
+    weights = q @ np.asarray(palette.class_weights())
+    jaxed = jnp.float32(logits), jnp.float32(target)
+    got = objectives.reconstruction('cross_entropy', palette)(*jaxed)
+    np.testing.assert_allclose(got, (weights * terms).mean(), rtol=1e-5)
+    plain = objectives.reconstruction('cross_entropy', dataclasses.replace(palette, rebalance=0.0))(*jaxed)
+    np.testing.assert_allclose(plain, terms.mean(), rtol=1e-5)
 
 
 def test_cross_entropy_survives_certainty():
@@ -88,5 +110,5 @@ def test_cross_entropy_survives_certainty():
 
 
 def test_reconstruction_by_name():
-    assert objectives.reconstruction('l1') is objectives.l1
-    assert objectives.reconstruction('l2') is objectives.l2
+    assert objectives.reconstruction('l1', Lab()) is objectives.l1
+    assert objectives.reconstruction('l2', Lab()) is objectives.l2

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 from pathlib import Path
 
 import ml_collections
@@ -150,3 +151,31 @@ def test_resolve_leaves_alone_what_is_there():
     before = lab.to_dict()
     resolve(lab)
     assert lab.to_dict() == before
+
+
+def test_a_grid_has_the_points_that_the_pictures_need(tmp_path):
+    """Three flat colours: the points of the grid nearest to them, and how often they are."""
+    grey, red, blue = (119, 119, 119), (200, 60, 50), (50, 80, 190)
+    source = folder_of(tmp_path, flat(grey, grey, red, blue))
+    data = make_config(source).data
+    chroma = skimage.color.rgb2lab(np.uint8([[grey, red, blue]]))[0, :, 1:]
+    palette = learn(data, Palette(basis='lab', spacing=10.0), seed=0)
+    assert palette.size == 3
+    np.testing.assert_array_equal(palette.centers[0], np.round(chroma[0] / 10) * 10)
+    assert {tuple(c) for c in palette.centers} == {tuple(c) for c in np.round(chroma / 10) * 10}
+    np.testing.assert_allclose(palette.frequencies, [0.5, 0.25, 0.25], atol=0.01)
+    soft = learn(data, Palette(basis='lab', spacing=10.0, sigma=5.0), seed=0)
+    assert soft.centers[0] == palette.centers[0]
+    assert math.isclose(sum(soft.frequencies), 1, abs_tol=1e-3)
+
+
+def test_a_grid_of_another_run_is_kept(tmp_path):
+    source = folder_of(tmp_path, flat((119, 119, 119), (200, 60, 50)))
+    stored = make_config(source, basis='lab', spacing=10.0)
+    resolve(stored)
+    assert stored.space.size == len(stored.space.centers) == 2
+    again, finer = (make_config('bundled', basis='lab', spacing=spacing) for spacing in (10.0, 20.0))
+    resolve(again, stored)
+    assert again.space == stored.space
+    resolve(finer, stored)
+    assert finer.space.size != stored.space.size
