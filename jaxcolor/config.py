@@ -24,7 +24,19 @@ def default() -> ml_collections.ConfigDict:
     Lengths are in epochs of the training split unless the name says steps. `num_steps`, where set, wins over
     `num_epochs`; `eval_every` and `checkpoint_every` are in steps, and None means once an epoch.
     """
-    optimizer = {'name': 'adam', 'learning_rate': 2e-4, 'b1': 0.5, 'b2': 0.999}
+    optimizer = {
+        'name': 'adam',  # adam, adamw or sgd
+        'learning_rate': 2e-4,
+        'b1': 0.5,
+        'b2': 0.999,
+        'weight_decay': 0.0,  # of adamw, and of kernels alone
+        'schedule': 'constant',  # or cosine or linear, to 0 at the end
+        'warmup_steps': 0,  # of linear rise to the learning rate
+        'decay_steps': 0,  # at the end, in which it falls; 0: in all of them
+        'max_grad_norm': 0.0,  # to which the gradient is clipped; 0 does not
+        'backbone_factor': 1.0,  # times the learning rate is that of a pretrained encoder
+        'backbone_frozen_steps': 0,  # in which it learns nothing
+    }
     return ml_collections.ConfigDict(
         {
             'seed': 0,

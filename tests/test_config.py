@@ -4,6 +4,7 @@ import runpy
 from pathlib import Path
 
 import jax
+import ml_collections
 import pytest
 
 from jaxcolor import config as configs
@@ -52,7 +53,7 @@ def test_values_out_of_range(change, message):
         ({'loss.reconstruction': 'l3'}, r"loss\.reconstruction='l3' is unknown; known: l1, l2"),
         ({'loss.label_smoothing': 1.5}, r'label_smoothing=1\.5 is not in \[0, 1\)'),
         ({'loss.adversarial': 'hinge', 'loss.label_smoothing': 0.1}, r'hinge.*no labels to smooth'),
-        ({'generator_optimizer.name': 'lion'}, r"generator_optimizer\.name='lion' is unknown; known: adam, sgd"),
+        ({'generator_optimizer.name': 'lion'}, r"generator_optimizer\.name='lion' is unknown; known: adam, adamw, sgd"),
         ({'discriminator_optimizer.name': 'sgd'}, r'discriminator_optimizer: sgd does not take'),
         ({'generator.filters': 0}, r'generator\.filters=0 is too small; use 1 or more'),
         ({'generator.depth': 0}, r'generator\.depth=0 is too small'),
@@ -145,7 +146,7 @@ PALETTE = {'size': 2, 'centers': ((0.0, 0.0, 0.0), (255.0, 255.0, 255.0)), 'freq
             r"sampling='dropout', but generator 'dcgan' drops nothing",
         ),
         ({'generator': ('unet', {'dropout': 0.0})}, {'sampling': 'dropout'}, r"generator 'unet' drops nothing"),
-        ({}, {'pretrained.weights': 'resnet18.pth'}, r"ResNet-18; generator 'unet' has none; use resnet_unet"),
+        ({}, {'pretrained.weights': 'resnet18.pth'}, r"generator 'unet' has none .*; use resnet_unet or"),
     ],
 )
 def test_what_does_not_go_together(parts, change, message):
@@ -174,7 +175,8 @@ def test_every_config_describes_a_system_at_full_size(name, variant):
     configs.check(config, device_count=1)
     assert configs.differences(configs.from_json(configs.to_json(config)), config) == {}
     if config.space.name == 'palette':
-        config.space.update(PALETTE)
+        basis = {'centers': ((0.0, 0.0), (20.0, 30.0))} if config.space.basis == 'lab' else {}
+        config.space.update(PALETTE | basis)
     system = build_system(config, None)
     state = jax.eval_shape(lambda: create_state(system, config.data.image_size, jax.random.key(0)))
     assert sum(leaf.size for leaf in jax.tree.leaves(state.generator.params)) > 10_000

@@ -1,7 +1,6 @@
 """What training is made of: `System`, which never changes, and `TrainState`, which every step replaces."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, no_type_check
 
 import jax
@@ -16,6 +15,7 @@ from jaxcolor.color.spaces import Space, build_space
 from jaxcolor.errors import UserError
 from jaxcolor.models import build_discriminator, build_generator
 from jaxcolor.training import objectives
+from jaxcolor.training.optimizers import build_optimizer, check_known
 
 Variables = dict[str, Any]
 
@@ -69,8 +69,8 @@ class Loss:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        _choose('loss.adversarial', self.adversarial, objectives.ADVERSARIAL)
-        _choose('loss.reconstruction', self.reconstruction, objectives.RECONSTRUCTION)
+        check_known('loss.adversarial', self.adversarial, objectives.ADVERSARIAL)
+        check_known('loss.reconstruction', self.reconstruction, objectives.RECONSTRUCTION)
         if not 0 <= self.label_smoothing < 1:
             raise UserError(f'loss.label_smoothing={self.label_smoothing} is not in [0, 1); 0 leaves labels hard')
         if self.adversarial == 'hinge' and self.label_smoothing:
@@ -95,15 +95,15 @@ class System:
 
 
 _LARGE = 512  # px, from where on activations are computed again unless the config says otherwise
-_OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = {'adam': optax.adam, 'sgd': optax.sgd}
 
 
-def build_system(config: ml_collections.ConfigDict, axis_name: str | None) -> System:
+def build_system(config: ml_collections.ConfigDict, axis_name: str | None, total_steps: int = 0) -> System:
     """Builds all that `config` names, and checks that the parts fit each other and the pictures.
 
     Args:
       config: the whole config.
       axis_name: of the devices that share a batch, over which BatchNorm takes its statistics.
+      total_steps: of the run, for schedules; 0 where nothing is trained.
 
     Raises:
       UserError: an unknown name or field, parts that don't go together, or an image size that a network can't
@@ -123,8 +123,8 @@ def build_system(config: ml_collections.ConfigDict, axis_name: str | None) -> Sy
         space=space,
         generator=generator,
         discriminator=discriminator,
-        generator_optimizer=_build_optimizer('generator_optimizer', config.generator_optimizer),
-        discriminator_optimizer=_build_optimizer('discriminator_optimizer', config.discriminator_optimizer),
+        generator_optimizer=build_optimizer('generator_optimizer', config.generator_optimizer, total_steps),
+        discriminator_optimizer=build_optimizer('discriminator_optimizer', config.discriminator_optimizer, total_steps),
         loss=loss,
         reconstruction=objectives.reconstruction(loss.reconstruction, space),
         flip=config.data.flip,
@@ -190,23 +190,3 @@ def create_state(system: System, image_size: int, rng: PRNGKeyArray) -> TrainSta
         return TrainState(jnp.zeros((), jnp.int32), generator, discriminator, ema_params)
 
     return create()
-
-
-def _build_optimizer(section: str, config: ml_collections.ConfigDict) -> optax.GradientTransformation:
-    options = dict(config)
-    name = options.pop('name', None)
-    _choose(f'{section}.name', name, _OPTIMIZERS)
-    if not options.get('learning_rate', 1) > 0:
-        raise UserError(f'{section}.learning_rate={options["learning_rate"]} teaches nothing; use a number above 0')
-    for beta in {'b1', 'b2'} & options.keys():
-        if not 0 <= options[beta] < 1:
-            raise UserError(f'{section}.{beta}={options[beta]} is not in [0, 1)')
-    try:
-        return _OPTIMIZERS[name](**options)
-    except TypeError as error:
-        raise UserError(f'{section}: {name} does not take {sorted(options)}: {error}') from error
-
-
-def _choose(field: str, value: object, known: Any) -> None:
-    if value not in known:
-        raise UserError(f'{field}={value!r} is unknown; known: {", ".join(known)}')
