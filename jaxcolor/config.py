@@ -48,6 +48,8 @@ def default() -> ml_collections.ConfigDict:
                 'image_size': 256,
                 # In training, scale the shorter side to this and crop `image_size` out of it (pix2pix' jitter).
                 'resize': ml_collections.config_dict.placeholder(int),
+                # Draw the shorter side anew for each picture, from `resize` (or `image_size`) up to this.
+                'max_resize': ml_collections.config_dict.placeholder(int),
                 'batch_size': 16,  # over all devices of all hosts
                 'crop': 'random',  # in training, after resizing the shorter side: random or center
                 'flip': True,  # mirror half of the training pictures

@@ -35,12 +35,14 @@ class Decoder:
     def __getstate__(self) -> dict[str, Any]:
         return {'source': self.source, 'size': self.size, 'side': self.side, '_remembered': None}
 
-    def __call__(self, index: int, u: float, v: float) -> UInt8[np.ndarray, 'size size 3']:
-        """Picture `index`, cut at (u, v) of [0, 1); see `pictures.fit`.
+    def __call__(self, index: int, u: float, v: float, side: int | None = None) -> UInt8[np.ndarray, 'size size 3']:
+        """Picture `index`, cut at (u, v) of [0, 1); see `pictures.fit`. Another `side` than the usual may be given.
 
         Raises:
           UnreadableError: it cannot be decoded.
         """
+        if side is not None and side != self.side:
+            return pictures.fit(self.source.decode(self.source[index], at_least=2 * side), self.size, u, v, side=side)
         if self._remembered is not None and self._known[index]:
             return pictures.crop(self._remembered[index], self.size, u, v)
         # Twice the size: what is lost by a coarse JPEG decoding is then above what survives the scaling.
@@ -85,18 +87,23 @@ class LoadTrain:
     random_crop: bool
     process_index: int
     process_count: int
+    largest: int | None = None  # up to which the side is drawn, evenly on a logarithmic scale
 
     def __call__(self, rows: Int[np.ndarray, ' b'], rng: np.random.Generator) -> Batch:
         """Rows are places in `keep`, in any epoch: modulo its length."""
         # The whole batch's crops are drawn, so that they do not depend on the number of processes.
         crops = rng.random((len(rows), 2)) if self.random_crop else np.full((len(rows), 2), 0.5)
+        sides = [None] * len(rows)
+        if self.largest is not None:
+            least = self.decoder.side
+            sides = [round(least * (self.largest / least) ** share) for share in rng.random(len(rows))]
         mine = slice(self.process_index, None, self.process_count)
         images, unreadable = [], []
-        for row, (u, v) in zip(rows[mine], crops[mine], strict=True):
+        for row, (u, v), side in zip(rows[mine], crops[mine], sides[mine], strict=True):
             for place in range(row, row + len(self.keep)):
                 index = int(self.keep[place % len(self.keep)])
                 try:
-                    images.append(self.decoder(index, u, v))
+                    images.append(self.decoder(index, u, v, side))
                     break
                 except pictures.UnreadableError:
                     unreadable.append(index)

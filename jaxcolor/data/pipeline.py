@@ -57,8 +57,9 @@ def train_batches(
 
     Args:
       data: `source`, `train_split`, `labels` (None for all), `image_size`, `resize` (the shorter side before
-        the crop; None for `image_size`), `batch_size` (of all processes together), `crop` ('random' or
-        'center'), `min_colorfulness` (0 keeps all pictures), `workers` (processes; 0 means threads).
+        the crop; None for `image_size`), `max_resize` (the most of it, where it is drawn), `batch_size` (of all
+        processes together), `crop` ('random' or 'center'), `min_colorfulness` (0 keeps all pictures), `workers`
+        (processes; 0 means threads).
       seed: of the order and the crops, in [0, 2^32).
       start_step: the first batch.
       process_index: this process.
@@ -69,7 +70,8 @@ def train_batches(
     """
     _check_shares(data.batch_size, process_count)
     keep, decoder = training_pictures(data), _training_decoder(data)
-    load = LoadTrain(decoder, keep, data.crop == 'random', process_index, process_count)
+    largest = data.get('max_resize')  # not in a config of an older version
+    load = LoadTrain(decoder, keep, data.crop == 'random', process_index, process_count, largest)
     # Only integers are shuffled and batched; a whole batch is then loaded by one function, for Grain's
     # overhead per element is of the order of decoding a 32-pixel picture.
     rows = grain.MapDataset.range(len(keep)).seed(seed).shuffle(seed=order_seed(seed)).repeat()
@@ -158,6 +160,11 @@ def training_pictures(data: ConfigDict) -> Int[np.ndarray, ' kept']:
         raise UserError(
             f'data.resize={data.resize} is smaller than data.image_size={data.image_size}, which is cut out of it; '
             'use more, or None for no jitter'
+        )
+    largest, least = data.get('max_resize'), data.resize or data.image_size
+    if largest is not None and (largest < least or data.crop != 'random'):
+        raise UserError(
+            f'data.max_resize={largest} with data.crop={data.crop} draws nothing; use at least {least}, and crop=random'
         )
     if data.min_colorfulness <= 0:
         return np.arange(len(open_source(data.source, data.train_split, data.labels)))

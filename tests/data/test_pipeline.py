@@ -21,6 +21,7 @@ def data_config(folder, **changes):
         'labels': None,
         'image_size': SIZE,
         'resize': None,
+        'max_resize': None,
         'batch_size': 8,
         'crop': 'random',
         'min_colorfulness': 0.0,
@@ -241,7 +242,32 @@ def test_jitter_in_the_centre(folder):
     assert len({image.tobytes() for image in images}) == COUNT
 
 
+def test_scale_jitter_draws_the_shorter_side(tmp_path):
+    """Of a ramp of 64 pixels a square of 16 shows 64 (at side 16) to 16 (at side 64) of them."""
+    ramp = np.broadcast_to(4 * np.arange(64, dtype=np.uint8)[None, :, None], (64, 64, 3))
+    Image.fromarray(np.ascontiguousarray(ramp)).save(tmp_path / 'ramp.png')
+    config = data_config(tmp_path, max_resize=64)
+    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(config, seed=0), 50)]).astype(int)
+    shown = (images[:, 8, -1, 0] - images[:, 8, 0, 0]) / 4 / (SIZE - 1) * SIZE
+    assert shown.min() < 18
+    assert shown.max() > 60
+    # Evenly on a logarithmic scale: half of them between 16 and 32.
+    assert abs(np.mean(shown < 32) - 0.5) < 0.1
+    assert_equal(take(pipeline.train_batches(config, seed=0, start_step=5), 3), take_from(config, 5, 3))
+    two = [take(pipeline.train_batches(config, seed=0, process_index=p, process_count=2), 3) for p in range(2)]
+    for batch, first, second in zip(take(pipeline.train_batches(config, seed=0), 3), *two, strict=True):
+        np.testing.assert_array_equal(batch['image'][::2], first['image'])
+        np.testing.assert_array_equal(batch['image'][1::2], second['image'])
+
+
+def take_from(config, start, count):
+    return take(pipeline.train_batches(config, seed=0), start + count)[start:]
+
+
 def test_what_is_wrong_is_said(folder):
+    for fields in ({'max_resize': SIZE - 1}, {'max_resize': 20, 'resize': 24}, {'max_resize': 32, 'crop': 'center'}):
+        with pytest.raises(UserError, match=r'data.max_resize=\d+ with data.crop=\w+ draws nothing; use at least'):
+            pipeline.steps_per_epoch(data_config(folder, **fields))
     with pytest.raises(UserError, match=r'data.batch_size=8 is not a multiple of the 3 processes'):
         pipeline.train_batches(data_config(folder), seed=0, process_count=3)
     with pytest.raises(UserError, match=r"data.crop='middle' is neither random nor center"):
