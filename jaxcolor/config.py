@@ -15,7 +15,13 @@ from jaxcolor.errors import UserError
 # Fields that decide which arrays a checkpoint holds and what they mean. A work directory belongs to one setting of
 # these; the rest of a palette may change, for how it is decoded and weighed is no part of the model.
 _MODEL_FIELDS = ('space', 'generator', 'discriminator', 'generator_optimizer.name', 'discriminator_optimizer.name')
-_FREE_FIELDS = ('space.temperature', 'space.rebalance', 'space.vividness', 'space.frequencies')
+_FREE_FIELDS = (
+    'space.temperature',
+    'space.rebalance',
+    'space.vividness',
+    'space.frequencies',
+    'generator.frozen_blocks',
+)
 
 
 def default() -> ml_collections.ConfigDict:
@@ -72,7 +78,7 @@ def default() -> ml_collections.ConfigDict:
             'generator_optimizer': optimizer,
             'discriminator_optimizer': dict(optimizer),
             'pretrained': {
-                'weights': '',  # of a ResNet backbone, for a new run: a file, hf:OWNER/NAME or nothing
+                'weights': '',  # of the encoder, for a new run: a file, hf:OWNER/NAME, efficientnet_lite0 or nothing
                 'sha256': '',  # which the file must have, where given
             },
             'sampling': 'none',  # dropout keeps it on in evaluation as well: the noise z of pix2pix

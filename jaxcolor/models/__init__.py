@@ -1,8 +1,9 @@
 """Generators and discriminators, built by name from a config.
 
 Every generator is applied as `generator.apply(variables, x[b, h, w, 1], train, rngs={'dropout': key})` and
-returns float32 [b, h, w, out_channels]; every discriminator as `discriminator.apply(variables, x, y, train,
-…)` and returns float32 logits. Dropout is active wherever that rng is given; `train` concerns norms alone.
+returns float32 [b, h, w, out_channels], or a whole fraction of that size; every discriminator as
+`discriminator.apply(variables, x, y, train, …)` and returns float32 logits. Dropout is active wherever that rng is
+given; `train` concerns norms alone.
 Both have `check_size(height, width)`, generators also `has_dropout()` and `output_activation`, its name. State
 other than `params` is in the collection `batch_stats`, mutable in training.
 """
@@ -20,6 +21,7 @@ from jaxcolor.errors import UserError
 from jaxcolor.models.conv_unet import ConvUNet
 from jaxcolor.models.dcgan import DCGAN
 from jaxcolor.models.discriminators import DenseDiscriminator, PatchGAN
+from jaxcolor.models.efficientnet_unet import EfficientNetUNet
 from jaxcolor.models.resnet_unet import ResNetUNet
 from jaxcolor.models.unet import UNet
 from jaxcolor.models.valid import ValidGenerator
@@ -30,6 +32,7 @@ GENERATORS: dict[str, type[nn.Module]] = {
     'valid': ValidGenerator,
     'conv_unet': ConvUNet,
     'resnet_unet': ResNetUNet,
+    'efficientnet_unet': EfficientNetUNet,
 }
 DISCRIMINATORS: dict[str, type[nn.Module]] = {'patchgan': PatchGAN, 'dense': DenseDiscriminator}
 
@@ -40,7 +43,8 @@ _LEAST = {
     **dict.fromkeys(('filters', 'depth', 'n_layers', 'widths', 'up_widths', 'hidden', 'kernel_sizes'), 1),
     **dict.fromkeys(('convs_per_pool', 'strided_layers'), 1),
     **dict.fromkeys(('kernel_size', 'last_kernel_size'), 2),
-    **dict.fromkeys(('spectral_norm', 'dropout', 'encoder_dropout', 'hidden_dropout'), 0),
+    **dict.fromkeys(('frozen_blocks', 'spectral_norm', 'dropout', 'encoder_dropout', 'hidden_dropout'), 0),
+    'width': 0.1,
 }
 _NOT_CONFIGURED = {'parent', 'name', 'dtype', 'axis_name', 'out_channels'}
 

@@ -1,10 +1,15 @@
 """The U-Net on a ResNet-18 of seed 001: a classifier's encoder, and a decoder that pixel shuffles double."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
+from jaxcolor.models import state_dict
 from jaxcolor.models.layers import Conv, Norm, WithoutDropout, activation, check_divisible
 from jaxcolor.models.resnet import ResNet18
 
@@ -35,6 +40,11 @@ class ResNetUNet(WithoutDropout, nn.Module):
         """Raise UserError unless pictures of height x width can be halved five times."""
         for size in (height, width):
             check_divisible(size, 32, '32')
+
+    def load_backbone(self, entries: Mapping[str, np.ndarray], params: Any, batch_stats: Any) -> tuple[Any, Any]:
+        """Return `params` and `batch_stats` with the encoder's of a state dict; see `state_dict.to_flax`."""
+        backbone = state_dict.to_flax(entries, params['backbone'], batch_stats['backbone'])
+        return {**params, 'backbone': backbone[0]}, {**batch_stats, 'backbone': backbone[1]}
 
     @nn.compact
     def __call__(self, x: Float[Array, 'b h w 1'], train: bool) -> Float[Array, 'b h w c']:

@@ -153,7 +153,7 @@ def create(config: ml_collections.ConfigDict, system: System) -> TrainState:
     if config.pretrained.weights:
         generator, wanted = state.generator, config.pretrained
         params, batch_stats = pretrained.load_backbone(
-            generator.params, generator.batch_stats, wanted.weights, wanted.sha256 or None
+            system.generator, generator.params, generator.batch_stats, wanted.weights, wanted.sha256 or None
         )
         state = state.replace(generator=generator.replace(params=params, batch_stats=batch_stats))
         if state.ema_params is not None:

