@@ -8,6 +8,7 @@ without spectral norm and dropout.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -27,6 +28,7 @@ class Part(NamedTuple):
     generator_rng: PRNGKeyArray
     discriminator_rng: PRNGKeyArray
     verdict_rng: PRNGKeyArray
+    hints: Float[Array, '*parts b p q 3'] | None = None
 
 
 class Lesson(NamedTuple):
@@ -39,9 +41,11 @@ class Lesson(NamedTuple):
 
 def split(batch: Part, count: int) -> Part:
     """Returns the parts of a batch along a new first axis: pictures [n, …] as [count, n / count, …], a key for each."""
-    x, y, *rngs = batch
-    pictures = (a.reshape(count, -1, *a.shape[1:]) for a in (x, y))
-    return Part(*pictures, *(jax.random.split(rng, count) for rng in rngs))
+    x, y, hints = jax.tree.map(lambda a: a.reshape(count, -1, *a.shape[1:]), (batch.x, batch.y, batch.hints))
+    split_rng = partial(jax.random.split, num=count)
+    return Part(
+        x, y, split_rng(batch.generator_rng), split_rng(batch.discriminator_rng), split_rng(batch.verdict_rng), hints
+    )
 
 
 def accumulate(learn: Callable[[Any, Part], Lesson], params: Any, batch_stats: Any, parts: Part) -> Lesson:

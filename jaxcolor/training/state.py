@@ -89,6 +89,7 @@ class System:
     loss: Loss
     reconstruction: objectives.Reconstruction
     flip: bool
+    hints: bool  # whether the generator takes colour hints, and learns to follow them
     ema_decay: float
     accumulation_steps: int
     remat: bool
@@ -128,6 +129,7 @@ def build_system(config: ml_collections.ConfigDict, axis_name: str | None, total
         loss=loss,
         reconstruction=objectives.reconstruction(loss.reconstruction, space),
         flip=config.data.flip,
+        hints=config.generator.get('hints', False),
         ema_decay=config.ema_decay,
         accumulation_steps=config.accumulation_steps,
         remat=config.data.image_size >= _LARGE if config.remat is None else config.remat,

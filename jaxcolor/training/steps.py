@@ -14,15 +14,19 @@ import optax
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
 
+from jaxcolor.color import convert
 from jaxcolor.color.spaces import flip
 from jaxcolor.training import accumulation, objectives
 from jaxcolor.training.accumulation import Lesson, Part, Terms
+from jaxcolor.training.hints import draw as draw_hints
 from jaxcolor.training.parallel import AXIS
 from jaxcolor.training.rematerialization import rematerialized
 from jaxcolor.training.state import Player, System, TrainState
 
 Batch = dict[str, UInt8[Array, 'b h w 3'] | Bool[Array, ' b']]
 Colour = Float[Array, 'b h w c']
+_HINTS = 1  # what a step's key is folded with for them, so that all else is drawn as without
+
 Gradient = Callable[[Colour], tuple[Any]]
 Lessons = tuple[
     Callable[[Player], Lesson], Callable[[Player | None], Lesson]
@@ -45,9 +49,14 @@ def train_step(
     Returns:
       The state after the step, and the loss terms, averaged over devices.
     """
-    flip_rng, *rngs = jax.random.split(rng, 4)
+    flip_rng, generator_rng, discriminator_rng, verdict_rng = jax.random.split(rng, 4)
     image = flip(batch['image'], flip_rng) if system.flip else batch['image']
-    whole = Part(*system.space.split(image), *rngs)
+    hints = None
+    if system.hints:
+        chroma = convert.rgb_to_lab(convert.to_float(image))[..., 1:]
+        hints = draw_hints(jax.random.fold_in(rng, _HINTS), chroma)
+    x, y = system.space.split(image)
+    whole = Part(x, y, generator_rng, discriminator_rng, verdict_rng, hints)
     lessons = _lessons if system.accumulation_steps == 1 else _accumulated_lessons
     teach_discriminator, teach_generator = lessons(system, state.generator, whole)
     discriminator = state.discriminator if adversarial else None
@@ -84,7 +93,7 @@ def _accumulated_lessons(system: System, generator: Player, whole: Part) -> Less
             maker, judge = (
                 p.replace(batch_stats=s) for p, s in zip((generator, discriminator), batch_stats, strict=True)
             )
-            fake, made_stats = _apply(system, system.generator, maker, part.generator_rng, part.x)
+            fake, made_stats = _apply(system, system.generator, maker, part.generator_rng, part.x, hints=part.hints)
             lesson = discriminator_lesson(system, judge, part, fake)
             return lesson._replace(batch_stats=(made_stats, lesson.batch_stats))
 
@@ -162,13 +171,19 @@ def _make(system: System, player: Player, part: Part) -> tuple[Colour, Gradient,
     """Returns what the generator makes of a part, the gradient from it to the parameters, and its new statistics."""
 
     def generate(params: Any) -> tuple[Colour, Any]:
-        return _apply(system, system.generator, player.replace(params=params), part.generator_rng, part.x)
+        generator = player.replace(params=params)
+        return _apply(system, system.generator, generator, part.generator_rng, part.x, hints=part.hints)
 
     return jax.vjp(generate, player.params, has_aux=True)
 
 
 def _apply(
-    system: System, network: nn.Module | None, player: Player, rng: PRNGKeyArray, *inputs: Float[Array, 'b h w _']
+    system: System,
+    network: nn.Module | None,
+    player: Player,
+    rng: PRNGKeyArray,
+    *inputs: Float[Array, 'b h w _'],
+    hints: Float[Array, 'b p q 3'] | None = None,
 ) -> tuple[Any, Any]:
     """Returns a network's output in training, and its new statistics.
 
@@ -176,10 +191,11 @@ def _apply(
     computes norms, activations, dropout and concatenations again.
     """
     assert network is not None
+    given: dict[str, Any] = {} if hints is None else {'hints': hints}
 
     def apply(params: Any, *inputs: Float[Array, 'b h w _']) -> tuple[Any, Any]:
-        variables = {'params': params, 'batch_stats': player.batch_stats}
-        output, updates = network.apply(variables, *inputs, train=True, rngs={'dropout': rng}, mutable=['batch_stats'])
+        variables, rngs = {'params': params, 'batch_stats': player.batch_stats}, {'dropout': rng}
+        output, updates = network.apply(variables, *inputs, train=True, rngs=rngs, mutable=['batch_stats'], **given)
         return output, updates.get('batch_stats', {})
 
     return (rematerialized(apply) if system.remat else apply)(player.params, *inputs)

@@ -172,3 +172,34 @@ def test_every_adversarial_loss_steps(config, image, kind):
     config.loss.adversarial = kind
     _, _, after, terms = run(config, image)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves((after, terms)))
+
+
+@pytest.fixture
+def palette_config():
+    """Of the model that comes with the package, as narrow as it goes."""
+    config = configs.default()
+    config.data.update(image_size=32, batch_size=8, flip=False)
+    centers = tuple((20.0 * a, 20.0 * b) for a in range(-2, 3) for b in range(-2, 3))
+    configs.choose(config, 'space', 'palette', size=25, basis='lab', sigma=5.0, centers=centers)
+    configs.choose(config, 'generator', 'efficientnet_unet', width=0.1, widths=(8, 8, 8, 8), blocks=(1, 1, 1, 1))
+    config.discriminator = None
+    config.loss.update(reconstruction='cross_entropy', reconstruction_weight=1.0)
+    config.generator_optimizer = {'name': 'sgd', 'learning_rate': 0.1}
+    return config
+
+
+def test_a_network_learns_to_follow_hints(palette_config):
+    """Only where it takes hints is there anything to learn in the layers for them; eight devices learn the same."""
+    image = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), np.uint8)
+    _, before, after, _ = run(palette_config, image)
+    moved = [name for name in before.generator.params if 'hints' in name and not equal(before, after, name)]
+    assert sorted(moved) == sorted(name for name in before.generator.params if 'hints' in name)
+    palette_config.generator.hints = False
+    _, before, _, terms = run(palette_config, image)
+    assert not any('hints' in name for name in before.generator.params)
+    assert 1 < terms['reconstruction'] < 2 * np.log(25)
+
+
+def equal(before, after, name):
+    leaves = zip(*(jax.tree.leaves(state.generator.params[name]) for state in (before, after)), strict=True)
+    return all(np.array_equal(a, b) for a, b in leaves)
