@@ -85,7 +85,7 @@ def default() -> ml_collections.ConfigDict:
             'warmup_epochs': 0.0,  # reconstruction alone, before the discriminator joins
             'num_epochs': 45.0,
             'num_steps': ml_collections.config_dict.placeholder(int),
-            'ema_decay': 0.0,  # of the generator's parameters; 0 keeps no average
+            'ema_decay': 0.0,  # of the generator's parameters, less in the first steps; 0 keeps no average
             'dtype': 'float32',  # of the arithmetic: float32 or bfloat16; parameters stay float32
             'accumulation_steps': 1,  # parts of the batch that go through one after the other, to save memory
             'steps_per_call': 1,  # by accelerators, for networks that are through in no time; slower on CPUs

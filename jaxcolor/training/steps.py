@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import optax
 from flax import linen as nn
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
@@ -69,7 +70,10 @@ def train_step(
     generator = _optimize(system.generator_optimizer, state.generator, lesson)
     ema_params = state.ema_params
     if system.ema_decay:
-        ema_params = optax.incremental_update(generator.params, ema_params, 1.0 - system.ema_decay)
+        # TensorFlow's warm-up: else the weights that nothing has taught are a part of the average for a thousand steps.
+        step = state.step.astype(jnp.float32)
+        decay = jnp.minimum(system.ema_decay, (1 + step) / (10 + step))
+        ema_params = optax.incremental_update(generator.params, ema_params, 1.0 - decay)
     terms = jax.lax.pmean({**lesson.terms, **terms}, AXIS)
     discriminator = discriminator or state.discriminator  # at rest in warm-up
     return TrainState(state.step + 1, generator, discriminator, ema_params), terms

@@ -203,3 +203,13 @@ def test_a_network_learns_to_follow_hints(palette_config):
 def equal(before, after, name):
     leaves = zip(*(jax.tree.leaves(state.generator.params[name]) for state in (before, after)), strict=True)
     return all(np.array_equal(a, b) for a, b in leaves)
+
+
+@pytest.mark.parametrize(('step', 'decay'), [(0, 0.1), (8, 0.5), (10_000, 0.99)])
+def test_the_average_soon_forgets_the_first_weights(config, image, step, decay):
+    config.ema_decay = 0.99
+    system = build_system(config, parallel.AXIS)
+    before = create_state(system, image.shape[1], jax.random.key(0)).replace(step=jnp.int32(step))
+    _, _, after, _ = run(config, image, state=before)
+    expected = jax.tree.map(lambda old, new: decay * old + (1 - decay) * new, before.ema_params, after.generator.params)
+    assert_trees_close(after.ema_params, expected, rtol=1e-5, atol=1e-7)
