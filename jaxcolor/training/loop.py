@@ -44,9 +44,9 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     configs.check(config, jax.device_count())
     before = stored(workdir)
     palette.resolve(config, before)
-    schedule = Schedule.of(config)
-    system = build_system(config, parallel.AXIS, schedule.total)
+    system = build_system(config, parallel.AXIS, lambda: Schedule.of(config).total)
     check_metric(config.early_stopping.metric, system.space)
+    schedule = Schedule.of(config)
     if config.data.cache == 'device':
         resident.check(config.data)
     validate = Validation(config, system)

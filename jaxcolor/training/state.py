@@ -1,6 +1,7 @@
 """What training is made of: `System`, which never changes, and `TrainState`, which every step replaces."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any, no_type_check
 
 import jax
@@ -98,13 +99,16 @@ class System:
 _LARGE = 512  # px, from where on activations are computed again unless the config says otherwise
 
 
-def build_system(config: ml_collections.ConfigDict, axis_name: str | None, total_steps: int = 0) -> System:
+def build_system(
+    config: ml_collections.ConfigDict, axis_name: str | None, total_steps: Callable[[], int] = lambda: 0
+) -> System:
     """Builds all that `config` names, and checks that the parts fit each other and the pictures.
 
     Args:
       config: the whole config.
       axis_name: of the devices that share a batch, over which BatchNorm takes its statistics.
-      total_steps: of the run, for schedules; 0 where nothing is trained.
+      total_steps: says how many the run has, for schedules; 0 where nothing is trained. It is asked after all checks,
+        for it may have to open the data.
 
     Raises:
       UserError: an unknown name or field, parts that don't go together, or an image size that a network can't
@@ -120,12 +124,13 @@ def build_system(config: ml_collections.ConfigDict, axis_name: str | None, total
         network.check_size(config.data.image_size, config.data.image_size)
     loss = Loss(**config.loss)
     _check_fit(config, space, generator, discriminator, loss)
+    steps = total_steps()
     return System(
         space=space,
         generator=generator,
         discriminator=discriminator,
-        generator_optimizer=build_optimizer('generator_optimizer', config.generator_optimizer, total_steps),
-        discriminator_optimizer=build_optimizer('discriminator_optimizer', config.discriminator_optimizer, total_steps),
+        generator_optimizer=build_optimizer('generator_optimizer', config.generator_optimizer, steps),
+        discriminator_optimizer=build_optimizer('discriminator_optimizer', config.discriminator_optimizer, steps),
         loss=loss,
         reconstruction=objectives.reconstruction(loss.reconstruction, space),
         flip=config.data.flip,
