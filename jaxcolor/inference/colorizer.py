@@ -19,7 +19,7 @@ from jaxcolor.color.spaces import Space
 from jaxcolor.errors import UserError
 from jaxcolor.inference import inputs, render
 from jaxcolor.inference.inputs import Picture
-from jaxcolor.inference.restore import Model, restore
+from jaxcolor.inference.model import Model, load
 from jaxcolor.models import sizes
 
 _WORK = 2**20  # pixels in flight: of a batch through the network, of a batch of tiles
@@ -52,7 +52,7 @@ class Colorizer:
     The network sees a small copy; the photograph keeps its own lightness at full size, and takes only its chroma
     from the network, interpolated along the edges (`render`). Seed 004 section 3.9 colours at the network's size.
 
-        colorizer = Colorizer.restore('runs/quickstart')
+        colorizer = Colorizer()
         colorizer(Image.open('grandmother.jpg')).save('in_colour.png')
 
     Attributes:
@@ -64,9 +64,9 @@ class Colorizer:
       render_size: the shorter side of the small copy, in pixels.
     """
 
-    def __init__(self, model: Model, render_size: int | None = None):
-        """Takes what `restore.restore` read; UserError for a `render_size` that the network can't work at."""
-        self.config, self.step, self.space, self.generator, variables = model
+    def __init__(self, model: Model | None = None, render_size: int | None = None):
+        """Takes what `model.load` returned, the model that comes with the package if left out; see `restore`."""
+        self.config, self.step, self.space, self.generator, variables = load() if model is None else model
         self.variables = jax.device_put(variables)
         wanted = self.config.data.image_size if render_size is None else render_size
         if not 1 <= wanted <= 4096:
@@ -78,20 +78,21 @@ class Colorizer:
 
     @classmethod
     def restore(
-        cls, workdir: epath.PathLike, *, checkpoint: str | int | None = None, render_size: int | None = None
+        cls, model: epath.PathLike, *, checkpoint: str | int | None = None, render_size: int | None = None
     ) -> 'Colorizer':
-        """Rebuilds the model of a run from its `config.json` and a checkpoint; needs nothing that trained it.
+        """Reads a model; needs nothing that trained it.
 
         Args:
-          workdir: of the run, a path or an address such as `gs://…`.
-          checkpoint: `latest`, `best` or a step; left out, the run's outcome (the best where it stops early).
+          model: the work directory of a run, a path or an address such as `gs://…`; a name of `jaxcolor models`; a
+            file `*.safetensors` of `jaxcolor export`; or `hf:OWNER/NAME[@REVISION]` on the Hugging Face hub.
+          checkpoint: of a run: `latest`, `best` or a step; left out, its outcome (the best where it stops early).
           render_size: shorter side, in pixels, at which the network works; left out, that of its training
             pictures. Rounded up to what the network can halve. Larger sees finer things, and less of the whole.
 
         Raises:
-          UserError: no run, no such checkpoint, none that can be read, or a size out of range.
+          UserError: no such model, no such checkpoint, none that can be read, or a size out of range.
         """
-        return cls(restore(workdir, checkpoint), render_size)
+        return cls(load(model, checkpoint), render_size)
 
     @property
     def can_sample(self) -> bool:

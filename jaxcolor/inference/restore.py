@@ -2,35 +2,22 @@
 
 import json
 import logging
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
-import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
-from flax import linen as nn
 
 from jaxcolor import config as configs
-from jaxcolor import files
-from jaxcolor.color.spaces import Space, build_space
+from jaxcolor import files, weights
 from jaxcolor.errors import UserError
-from jaxcolor.models import build_generator
+from jaxcolor.inference.model import Model, build, check_shapes, shapes_of
 from jaxcolor.training import whole_state
 from jaxcolor.training.checkpoints import complete_steps, first_line, goodness
 
 _LOG = logging.getLogger(__name__)
-
-
-class Model(NamedTuple):
-    """A trained generator and how its words are read."""
-
-    config: ml_collections.ConfigDict
-    step: int
-    space: Space
-    generator: nn.Module
-    variables: dict[str, Any]  # float32, on the host
 
 
 def restore(workdir: epath.PathLike, checkpoint: str | int | None = None) -> Model:
@@ -46,12 +33,8 @@ def restore(workdir: epath.PathLike, checkpoint: str | int | None = None) -> Mod
     """
     root = files.folder(workdir)
     config = _read_config(root)
-    space = build_space(config.space.to_dict())
-    generator = build_generator(config.generator.to_dict(), space.channels, dtype=jnp.dtype(config.dtype))
-    size = config.data.image_size
-    shapes = jax.eval_shape(
-        lambda: generator.init(jax.random.key(0), jnp.zeros((1, size, size, 1), jnp.float32), train=False)
-    )
+    space, generator = build(config)
+    shapes = shapes_of(config, generator)
     wanted = {'generator': {'params': shapes['params'], 'batch_stats': shapes.get('batch_stats', {})}}
     if config.ema_decay:
         wanted['ema_params'] = wanted['generator'].pop('params')
@@ -70,8 +53,8 @@ def _read_config(root: epath.Path) -> ml_collections.ConfigDict:
     if text is None:
         there = root.is_dir()
         raise UserError(
-            f'{root} holds no run: {"it has no config.json" if there else "there is no such folder"}; '
-            'name the work directory of a training run, such as runs/quickstart'
+            f'{root} holds no run: {"it has no config.json" if there else "there is no such folder"}; name the work '
+            f'directory of a training run, such as runs/quickstart, or one of {", ".join(weights.names())}'
         )
     try:
         return configs.from_json(text)
@@ -116,7 +99,7 @@ def _first_readable(folder: epath.Path, steps: list[int], wanted: dict[str, Any]
                 item = folder / str(step) / 'state'
                 whole = whole_state.is_needed(item)
                 found = whole_state.read(item, wanted) if whole else checkpointer.restore(item, args=arguments)
-                _check(wanted, found)
+                check_shapes(wanted, found)  # a partial restore leaves out what is not there, and takes any shape
             except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
                 reasons.append(f'{step}: {first_line(error)}')
                 continue
@@ -124,11 +107,3 @@ def _first_readable(folder: epath.Path, steps: list[int], wanted: dict[str, Any]
                 _LOG.warning('checkpoint %s; taking %d', reason, step)
             return step, found
     raise UserError(f'no checkpoint in {folder} can be read as the model of its config.json ({reasons[0]})')
-
-
-def _check(wanted: Any, found: Any) -> None:
-    """A partial restore leaves out what is not there, and takes any shape."""
-    for (path, shape), array in zip(jax.tree_util.tree_leaves_with_path(wanted), jax.tree.leaves(found), strict=True):
-        if not isinstance(array, np.ndarray) or array.shape != shape.shape:
-            has = f'is {array.shape}' if isinstance(array, np.ndarray) else 'is missing'
-            raise ValueError(f'{jax.tree_util.keystr(path, simple=True, separator="/")} {has}, should be {shape.shape}')

