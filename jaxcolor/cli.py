@@ -1,4 +1,4 @@
-"""`jaxcolor colorize | serve | export`: for people with photographs, and for the platforms that serve them."""
+"""`jaxcolor colorize | serve | export | models`: for people with photographs, and for the platforms that serve them."""
 
 import argparse
 import logging
@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 
-from jaxcolor import xla_flags
+from jaxcolor import weights, xla_flags
 from jaxcolor.errors import InterruptedRunError, UserError, missing_package
 
 
@@ -19,11 +19,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name, help_text, add_arguments, run in (
         ('colorize', 'colour files and folders of photographs', _colorize_arguments, _colorize),
         ('serve', 'a web page and an HTTP API', _serve_arguments, _serve),
-        ('export', 'the network as StableHLO, SavedModel or ONNX', _export_arguments, _export),
+        (
+            'export',
+            'the model as one file, or its network as StableHLO, SavedModel or ONNX',
+            _export_arguments,
+            _export,
+        ),
     ):
         command = commands.add_parser(name, help=help_text, parents=[model])
         add_arguments(command)
         command.set_defaults(run=run)
+    commands.add_parser('models', help='the models that come with the package').set_defaults(run=_models)
     arguments = parser.parse_args(argv)
     logging.basicConfig(format='%(levelname)s: %(message)s', level=logging.WARNING)
     try:
@@ -45,8 +51,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _model_arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(add_help=False)
     model = parser.add_argument_group('the model')
-    model.add_argument('--model', required=True, metavar='DIR', help='the work directory of a run, such as runs/mine')
-    model.add_argument('--checkpoint', metavar='WHICH', help="latest, best or a step; the run's outcome if left out")
+    model.add_argument(
+        '--model',
+        default=weights.DEFAULT,
+        metavar='MODEL',
+        help='a name of `jaxcolor models`, the work directory of a run, a file *.safetensors, or '
+        'hf:OWNER/NAME[@REVISION]; default %(default)s',
+    )
+    model.add_argument(
+        '--checkpoint', metavar='WHICH', help="of a run: latest, best or a step; the run's outcome if left out"
+    )
     model.add_argument(
         '--render-size',
         type=int,
@@ -64,7 +78,7 @@ def _colorize_arguments(parser: argparse.ArgumentParser) -> None:
         'so the same line again goes on with what an interrupted one has left.'
     )
     parser.epilog = (
-        'example: jaxcolor colorize scans album.tif --model runs/mine --output colored --compare\n\n'
+        'example: jaxcolor colorize scans album.tif --compare\n\n'
         'Exit status: 0, or 1 if a picture failed (it is named, the others are coloured) or nothing could be done.'
     )
     parser.add_argument(
@@ -76,6 +90,12 @@ def _colorize_arguments(parser: argparse.ArgumentParser) -> None:
     )
     color.add_argument('--temperature', type=float, metavar='T', help="of a palette; the config's if left out")
     color.add_argument(
+        '--vividness',
+        type=float,
+        metavar='V',
+        help="of a palette: 0 is calm, 0.4 bold; the config's if left out",
+    )
+    color.add_argument(
         '--samples',
         type=_whole(1),
         metavar='N',
@@ -85,7 +105,10 @@ def _colorize_arguments(parser: argparse.ArgumentParser) -> None:
     color.add_argument('--flip-average', action='store_true', help='with the mirror image; steadier, twice the work')
     files = parser.add_argument_group('files')
     files.add_argument(
-        '--output', required=True, metavar='DIR', help='where results go, in the sub-folders of the input'
+        '--output',
+        metavar='DIR',
+        help='where results go, in the sub-folders of the input; if left out, `colorized` in the folder that is '
+        'named first, or in that of the first file. What is in folders of that name is no input',
     )
     files.add_argument(
         '--format',
@@ -123,7 +146,7 @@ def _colorize_arguments(parser: argparse.ArgumentParser) -> None:
 def _colorize(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from jaxcolor.inference import batch, filing, gather
+    from jaxcolor.inference import batch, compilation_cache, filing, gather
     from jaxcolor.inference.colorizer import Colorizer, Options
     from jaxcolor.inference.photos import Limits
 
@@ -131,7 +154,7 @@ def _colorize(arguments: argparse.Namespace) -> int:
     if deep and (arguments.gray_test or arguments.format not in ('same', 'png', 'tiff')):
         conflict = '--gray-test' if arguments.gray_test else f'--format={arguments.format}'
         raise UserError(f'--depth=16 does not go with {conflict}; leave one of them out')
-    output = Path(arguments.output)
+    output = gather.default_output(arguments.paths[0]) if arguments.output is None else Path(arguments.output)
     jobs = gather.plan(
         gather.find(arguments.paths, output),
         output,
@@ -140,7 +163,14 @@ def _colorize(arguments: argparse.Namespace) -> int:
         compare=arguments.compare,
     )
     settings = filing.Settings(
-        Options(arguments.saturation, arguments.temperature, arguments.samples, arguments.seed, arguments.flip_average),
+        Options(
+            arguments.saturation,
+            arguments.temperature,
+            arguments.samples,
+            arguments.seed,
+            arguments.flip_average,
+            arguments.vividness,
+        ),
         Limits() if arguments.max_pixels is None else Limits(pixels=arguments.max_pixels),
         batch_size=arguments.batch_size,
         quality=arguments.quality,
@@ -152,6 +182,7 @@ def _colorize(arguments: argparse.Namespace) -> int:
     left = [job for job in jobs if not files.is_done(job)]
     tally = batch.Tally()
     if left:
+        compilation_cache.use()
         colorizer = Colorizer.restore(
             arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size
         )
@@ -159,7 +190,7 @@ def _colorize(arguments: argparse.Namespace) -> int:
     tally.skipped = len(jobs) - len(left)
     if gray_test is not None and (table := gray_test.table([job.name for job in jobs])):
         print(f'{table}\n')
-    print(tally)
+    print(f'{tally}; in {output}' if arguments.output is None else tally)
     return 1 if tally.failed else 0
 
 
@@ -210,6 +241,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         from jaxcolor.inference.server.settings import Settings
     except ModuleNotFoundError as error:
         raise missing_package(error, 'jaxcolor serve', 'serve') from error
+    from jaxcolor.inference import compilation_cache
     from jaxcolor.inference.colorizer import Colorizer
     from jaxcolor.inference.photos import Limits
 
@@ -223,6 +255,7 @@ def _serve(arguments: argparse.Namespace) -> int:
         root_path=arguments.root_path.rstrip('/'),
     )
     logging.getLogger('jaxcolor').setLevel(logging.INFO)
+    compilation_cache.use()
     colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
     running.run(colorizer, settings, arguments.host, arguments.port)
     return 0
@@ -231,15 +264,16 @@ def _serve(arguments: argparse.Namespace) -> int:
 def _export_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the options of `export`."""
     parser.description = (
-        'Writes the network, with its weights, for other runtimes: lightness in, colour out, without dropout. '
-        'A JSON says the scale, the sizes and what the numbers mean.'
+        'Writes the model as one file, or its network for other runtimes: lightness in, colour out, without dropout. '
+        'There a JSON says the scale, the sizes and what the numbers mean.'
     )
     parser.add_argument('--output', required=True, metavar='PATH', help='the file, or the folder of a SavedModel')
     parser.add_argument(
         '--format',
         required=True,
-        choices=('stablehlo', 'savedmodel', 'onnx'),
-        help='a file for JAX and XLA; a folder for TensorFlow and its Serving; a file for onnxruntime and browsers',
+        choices=('safetensors', 'stablehlo', 'savedmodel', 'onnx'),
+        help='a file for --model, with weights in 8 bits; a file for JAX and XLA; a folder for TensorFlow and its '
+        'Serving; a file for onnxruntime and browsers',
     )
     parser.add_argument(
         '--size',
@@ -257,6 +291,13 @@ def _export(arguments: argparse.Namespace) -> int:
     colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
     written = export(colorizer, arguments.output, arguments.format, size=arguments.size, overwrite=arguments.overwrite)
     print(written)
+    return 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    del arguments
+    for name in weights.names():
+        print(weights.entry(name))
     return 0
 
 

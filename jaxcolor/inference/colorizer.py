@@ -36,6 +36,7 @@ class Options(NamedTuple):
     samples: int | None = None
     seed: int = 0
     flip_average: bool = False
+    vividness: float | None = None
 
 
 class _Plan(NamedTuple):
@@ -101,7 +102,7 @@ class Colorizer:
 
     @property
     def has_palette(self) -> bool:
-        """Whether the model says classes, which `temperature` mixes."""
+        """Whether the model says classes, which `temperature` and `vividness` mix."""
         return isinstance(self.space, Palette)
 
     def describe(self) -> dict[str, Any]:
@@ -126,6 +127,7 @@ class Colorizer:
         samples: int | None = None,
         seed: int = 0,
         flip_average: bool = False,
+        vividness: float | None = None,
     ) -> Any:
         """Colours one picture, or several.
 
@@ -140,6 +142,8 @@ class Colorizer:
           samples: draw so many colourings of each picture, where the network has dropout.
           seed: of the noise, where there is any; a picture's noise does not depend on its neighbours.
           flip_average: colour the mirror image as well, and take the mean of both chromas.
+          vividness: of a palette, what rare colours gain on the frequent ones, which are grey: 0 is calmest, 0.4 bold.
+            Left out, the config's.
 
         Returns:
           What `image` was, of the same sizes and dtypes: RGB or RGBA for Pillow's (8 bits a channel), [h, w, 3] or
@@ -148,7 +152,7 @@ class Colorizer:
         Raises:
           UserError: something that is no picture, or an option that the model does not have.
         """
-        options = Options(saturation, temperature, samples, seed, flip_average)
+        options = Options(saturation, temperature, samples, seed, flip_average, vividness)
         self.check(options)
         stacked = isinstance(image, np.ndarray) and image.ndim == 4
         several = stacked or isinstance(image, list | tuple)
@@ -170,13 +174,16 @@ class Colorizer:
             raise UserError(
                 f'saturation={options.saturation} is out of range; use 0 (grey) or more, 1 as the network says'
             )
-        if options.temperature is not None:
+        for name, example in (('temperature', 0.38), ('vividness', 0.2)):
+            value = getattr(options, name)
+            if value is None:
+                continue
             if not self.has_palette:
-                raise UserError(
-                    f'temperature={options.temperature}: only palettes have one, the space is {self.space.name!r}'
-                )
-            if not 0 <= options.temperature < math.inf:
-                raise UserError(f'temperature={options.temperature} is out of range; use 0 or more, such as 0.38')
+                raise UserError(f'{name}={value}: only palettes have one, the space is {self.space.name!r}')
+            if not 0 <= value < math.inf:
+                raise UserError(f'{name}={value} is out of range; use 0 or more, such as {example}')
+        if options.vividness and not getattr(self.space, 'frequencies', None):
+            raise UserError(f'vividness={options.vividness}: this palette has no frequencies; leave it out')
         if options.samples is not None:
             if options.samples < 1:
                 raise UserError(f'samples={options.samples} is too small; use 1 or more')
@@ -187,11 +194,13 @@ class Colorizer:
 
     def _colorize(self, pictures: Sequence[Picture], options: Options, draw: int) -> list[np.ndarray]:
         results = [np.empty((*picture.pixels.shape[:2], 3), picture.pixels.dtype) for picture in pictures]
-        space, temperature = self.space, 1.0
+        space, temperature, vividness = self.space, 1.0, 0.0
         if isinstance(space, Palette):
-            # One program for all temperatures: logits / T at a temperature of 1.
+            # One program for all values: adjusted logits, at a temperature of 1 and a vividness of 0.
             wanted = space.temperature if options.temperature is None else options.temperature
-            space, temperature = dataclasses.replace(space, temperature=float(wanted > 0)), max(wanted, 1e-3)
+            vividness = space.vividness if options.vividness is None else options.vividness
+            space = dataclasses.replace(space, temperature=float(wanted > 0), vividness=0.0)
+            temperature = max(wanted, 1e-3)
         key = None
         if options.samples or self.config.get('sampling') == 'dropout':
             key = jax.random.fold_in(jax.random.key(options.seed), draw)
@@ -206,6 +215,7 @@ class Colorizer:
                 batch,
                 key,
                 np.float32(temperature),
+                np.float32(vividness),
                 space=space,
                 filtered=first.filtered,
                 flip_average=options.flip_average,
@@ -271,6 +281,7 @@ def predict(
     image: UInt8[Array, 'b h w 3'],
     key: PRNGKeyArray | None,
     temperature: Float[Array, ''],
+    vividness: Float[Array, ''],
     *,
     space: Space,
     filtered: bool,
@@ -284,6 +295,7 @@ def predict(
       image: sRGB.
       key: of the generator's dropout, the same noise for every picture; None for no dropout.
       temperature: what a palette's logits are divided by.
+      vividness: what its log frequencies are multiplied by and taken from the logits, before that.
       space: the generator's.
       filtered: along the edges of lightness, for pictures larger than these.
       flip_average: the mean with what the generator says to the mirror image.
@@ -296,7 +308,11 @@ def predict(
         else:
             # One picture at a time sees the noise, so that it does not depend on the batch.
             y = jax.vmap(lambda one: generator.apply(variables, one[None], train=False, rngs={'dropout': key})[0])(x)
-        return render.chroma(space, x, y / temperature if space.categorical else y)
+        if isinstance(space, Palette):
+            if space.frequencies:
+                y = y - vividness * space.log_frequencies()[None, None, None]
+            y = y / temperature
+        return render.chroma(space, x, y)
 
     chroma = said(x)
     if flip_average:

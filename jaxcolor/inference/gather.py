@@ -11,6 +11,7 @@ from jaxcolor.inference.photos import READABLE, WRITABLE
 
 _LOG = logging.getLogger(__name__)
 
+OUTPUT = 'colorized'  # a folder of results; what is in it is no input unless named
 # What `--format` may be, and the suffix of its files; `same` as the input is besides.
 SUFFIXES = {'png': '.png', 'jpeg': '.jpg', 'webp': '.webp', 'tiff': '.tif'}
 
@@ -30,12 +31,21 @@ class Job:
         return self.outputs if self.comparison is None else (*self.outputs, self.comparison)
 
 
+def default_output(path: str) -> Path:
+    """Returns where results go if nobody says it: `colorized` in the folder that is named, or in that of the file."""
+    named = Path(path)
+    if named.is_dir():
+        return named / OUTPUT
+    fixed = None if named.exists() else _fixed_part(named)
+    return (named.parent if fixed is None else fixed) / OUTPUT
+
+
 def find(paths: Sequence[str], output: Path) -> dict[Path, Path]:
     """Finds the pictures that a command line names; nothing is opened.
 
     A file that is named is taken whatever its suffix. Of folders, all the way down, and of patterns (`*`, `**`, `?`,
-    `[…]`) it is what has the suffix of a picture, and is neither hidden nor in `output`, where an earlier run of the
-    same line may have written. A file that is found twice counts once, as it was found first.
+    `[…]`) it is what has the suffix of a picture, and is neither hidden nor in `output` or a folder
+    `colorized`, where an earlier run may have written. A file that is found twice counts once, as it was found first.
 
     Returns:
       For each file, in order, its path below the folder or the fixed part of the pattern that named it.
@@ -104,7 +114,7 @@ def _named(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
     # Unlike the module glob, this does not follow links for `**`, which may lead in a circle.
     for match in sorted(fixed.glob(str(path.relative_to(fixed)))):
         relative = match.relative_to(fixed)
-        hidden = any(part.startswith('.') for part in relative.parts)
+        hidden = any(part.startswith('.') or part == OUTPUT for part in relative.parts)
         if hidden or match.resolve() == written or written in match.resolve().parents:
             continue
         if match.is_dir():
@@ -126,7 +136,9 @@ def _pictures_below(root: Path, output: Path) -> Iterator[Path]:
     avoid = {output.resolve()}
     for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_warn):
         avoid.add(Path(folder).resolve())  # a link may lead in a circle
-        subfolders[:] = sorted(s for s in subfolders if s[0] != '.' and Path(folder, s).resolve() not in avoid)
+        subfolders[:] = sorted(
+            s for s in subfolders if s[0] != '.' and s != OUTPUT and Path(folder, s).resolve() not in avoid
+        )
         # macOS writes ._name.jpg beside name.jpg.
         yield from (Path(folder, f) for f in sorted(files) if f[0] != '.' and _is_picture(Path(folder, f)))
 

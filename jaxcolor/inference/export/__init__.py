@@ -1,4 +1,4 @@
-"""A trained generator as a program for other runtimes: StableHLO, a TensorFlow SavedModel, ONNX."""
+"""A trained generator as a file of weights, or a program for other runtimes: StableHLO, SavedModel, ONNX."""
 
 import importlib
 import json
@@ -12,6 +12,7 @@ import jax
 
 from jaxcolor.errors import UserError, missing_package
 from jaxcolor.files import write_whole
+from jaxcolor.inference import weights_file
 from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.inference.export import describe
 from jaxcolor.inference.export.network import Network
@@ -40,7 +41,8 @@ class Export(NamedTuple):
         if isinstance(sizes, dict):
             limits = f'; h and w multiples of {sizes["multiple_of"]}, {sizes["at_least"]} or more'
         usage = ''.join(f'\n    {line}' for line in said['usage'])
-        return f'{self.path} ({size:.1f} MB), described in {self.notes}\n{shapes}{limits}\n{usage}'
+        described = '' if self.notes == self.path else f', described in {self.notes}'
+        return f'{self.path} ({size:.1f} MB){described}\n{shapes}{limits}\n{usage}'
 
 
 def export(
@@ -50,9 +52,9 @@ def export(
 
     Args:
       colorizer: whose generator, in inference: norms by their running statistics, no dropout, float32.
-      path: `stablehlo` and `onnx` write this file, and `<path>.json` beside it; `savedmodel` writes this folder,
-        with `jaxcolor.json` in it.
-      file_format: `stablehlo`, `savedmodel` or `onnx`.
+      path: `safetensors` writes this file, which says all; `stablehlo` and `onnx` write this file, and
+        `<path>.json` beside it; `savedmodel` writes this folder, with `jaxcolor.json` in it.
+      file_format: `safetensors`, `stablehlo`, `savedmodel` or `onnx`.
       size: take pictures of size x size alone, which XLA makes faster programs of for CPUs; left out, of any size
         that the network can. The batch may have any size.
       overwrite: replace an export that is there.
@@ -62,6 +64,8 @@ def export(
         network can't take.
     """
     path = Path(path)
+    if file_format == 'safetensors':
+        return _export_weights(colorizer, path, size, overwrite)
     folder = file_format == 'savedmodel'
     notes = path / 'jaxcolor.json' if folder else path.with_name(f'{path.name}.json')
     _check_free(path, notes, folder, overwrite)
@@ -79,6 +83,17 @@ def export(
             write_whole(path, content)
             write_whole(notes, _to_json(description).encode())
     return Export(path, notes, description)
+
+
+def _export_weights(colorizer: Colorizer, path: Path, size: int | None, overwrite: bool) -> Export:
+    if size is not None:
+        raise UserError(f'--size={size} does not go with --format=safetensors, which takes any; leave it out')
+    if path.suffix != '.safetensors':
+        raise UserError(f'--output={path} would not be known as a model again; use {path.name}.safetensors')
+    _check_free(path, path, False, overwrite)
+    with _explain_refusal(path):
+        write_whole(path, weights_file.encode(colorizer.config, colorizer.step, colorizer.variables))
+    return Export(path, path, describe.describe(colorizer, Network.of(colorizer), 'safetensors', path))
 
 
 def _writer(file_format: str) -> Callable[..., Any]:

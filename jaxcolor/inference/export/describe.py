@@ -15,6 +15,11 @@ _AXES = {'lab': ('a*', 'b*'), 'luv': ('u*', 'v*')}
 
 
 _USAGE = {
+    'safetensors': (
+        'from jaxcolor import Colorizer',
+        'colorizer = Colorizer.restore({path!r})',
+        'image = colorizer(image)',
+    ),
     'stablehlo': (
         'import pathlib, jax.export',
         'network = jax.export.deserialize(bytearray(pathlib.Path({path!r}).read_bytes()))',
@@ -31,7 +36,12 @@ _USAGE = {
         "(y,) = network.run(['y'], {{'x': x}})",
     ),
 }
-_PACKAGES = {'stablehlo': (), 'savedmodel': ('tensorflow', 'tensorflow-cpu'), 'onnx': ('jax2onnx', 'onnx')}
+_PACKAGES = {
+    'safetensors': ('safetensors',),
+    'stablehlo': (),
+    'savedmodel': ('tensorflow', 'tensorflow-cpu'),
+    'onnx': ('jax2onnx', 'onnx'),
+}
 
 
 def describe(colorizer: Colorizer, network: Network, file_format: str, path: Path) -> dict[str, Any]:
@@ -43,6 +53,12 @@ def describe(colorizer: Colorizer, network: Network, file_format: str, path: Pat
     """
     space = colorizer.space
     sides = ['h', 'w'] if network.size is None else [network.size] * 2
+    shrinks = network.shrinks
+    outputs = (
+        [f'{side}/{shrinks}' if shrinks > 1 else side for side in 'hw']
+        if network.size is None
+        else [network.size // shrinks] * 2
+    )
     return {
         'format': file_format,
         'usage': [line.format(path=str(path)) for line in _USAGE[file_format]],
@@ -57,8 +73,8 @@ def describe(colorizer: Colorizer, network: Network, file_format: str, path: Pat
         'output': {
             'name': 'y',
             'dtype': 'float32',
-            'shape': ['b', *sides, space.channels],
-            'meaning': _meaning(space),
+            'shape': ['b', *outputs, space.channels],
+            'meaning': _meaning(space) + _enlarged(shrinks),
         },
         'sizes': _sizes(network),
         'trained_at': colorizer.config.data.image_size,
@@ -89,13 +105,22 @@ def _noise(colorizer: Colorizer) -> str:
     return 'none'
 
 
+def _enlarged(shrinks: int) -> str:
+    if shrinks == 1:
+        return ''
+    block = f'{shrinks} x {shrinks}'
+    return f'; y has one for each {block} pixels of x: interpolate the colours bilinearly between their centres'
+
+
 def _meaning(space: Space) -> str:
     if isinstance(space, Palette):
         colors = 'sRGB in [0, 255]' if space.basis == 'rgb' else ', '.join(_AXES[space.basis])
         kept = '' if space.basis == 'rgb' else f'; {_LIGHTNESS}'
+        y = f'y - {space.vividness:g} * log(max(space.frequencies, 1e-5))' if space.vividness else 'y'
         if not space.temperature:
-            return f'logits: a pixel has the {colors} of space.centers[argmax(y)]{kept}'
-        return f'logits: a pixel has the {colors} of softmax(y / {space.temperature:g}) @ space.centers{kept}'
+            return f'logits: a pixel has the {colors} of space.centers[argmax({y})]{kept}'
+        y = f'({y})' if space.vividness else y
+        return f'logits: a pixel has the {colors} of softmax({y} / {space.temperature:g}) @ space.centers{kept}'
     if isinstance(space, Rgb):
         return f'sRGB in [0, 1] = clip({"(y + 1) / 2" if space.signed else "y"}, 0, 1)'
     first, second = _AXES[space.name]

@@ -27,6 +27,7 @@ class Network:
       size: the only height and width it takes; None for all multiples of `step` from `least` on.
       step: what sizes must be multiples of.
       least: the smallest size.
+      shrinks: how many times as large as its output a picture is, each way.
     """
 
     generator: nn.Module
@@ -34,6 +35,7 @@ class Network:
     size: int | None
     step: int
     least: int
+    shrinks: int
 
     @classmethod
     def of(cls, colorizer: Colorizer, size: int | None = None) -> 'Network':
@@ -44,7 +46,10 @@ class Network:
             colorizer.generator.check_size(size, size)
         least, step = sizes(colorizer.generator)
         variables = jax.tree.map(np.asarray, colorizer.variables)
-        return cls(colorizer.generator.clone(dtype=jnp.float32), variables, size, step, least)
+        generator = colorizer.generator.clone(dtype=jnp.float32)
+        x = jnp.zeros((1, least, least, 1), jnp.float32)
+        y = jax.eval_shape(lambda: generator.init_with_output(jax.random.key(0), x, train=False)[0])
+        return cls(generator, variables, size, step, least, least // y.shape[1])
 
     def apply(self, variables: Variables, x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w c']:
         """What the generator says to pictures of lightness, L*/50 - 1."""

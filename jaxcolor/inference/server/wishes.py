@@ -24,6 +24,9 @@ class Wishes(BaseModel):
     temperature: float | None = Field(
         None, ge=0, le=2, description="Of a palette's annealed mean, for models that have one: 0 is boldest."
     )
+    vividness: float | None = Field(
+        None, ge=0, le=1, description="Of a palette, what rare colours gain; left out, the model's own."
+    )
     flip_average: bool = Field(False, description='Colour the mirror image too and take the mean: slower, calmer.')
     seed: int = Field(0, ge=0, lt=2**32, description='Of the noise, for models that have any.')
 
@@ -35,7 +38,11 @@ class Wishes(BaseModel):
     def options(self, colorizer: Colorizer) -> Options:
         """Returns these as `colorizer` takes them; an HTTPException, 422, where it does not have them."""
         options = Options(
-            saturation=self.saturation, temperature=self.temperature, seed=self.seed, flip_average=self.flip_average
+            saturation=self.saturation,
+            temperature=self.temperature,
+            seed=self.seed,
+            flip_average=self.flip_average,
+            vividness=self.vividness,
         )
         try:
             colorizer.check(options)
