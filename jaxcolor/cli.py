@@ -272,7 +272,7 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
         '--format',
         required=True,
         choices=('safetensors', 'stablehlo', 'savedmodel', 'onnx'),
-        help='a file for --model, with weights in 8 bits; a file for JAX and XLA; a folder for TensorFlow and its '
+        help='a file for --model, with weights in float16; a file for JAX and XLA; a folder for TensorFlow and its '
         'Serving; a file for onnxruntime and browsers',
     )
     parser.add_argument(

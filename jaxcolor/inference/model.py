@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import ml_collections
-import numpy as np
 from etils import epath
 from flax import linen as nn
 
@@ -55,27 +53,6 @@ def build(config: ml_collections.ConfigDict) -> tuple[Space, nn.Module]:
     """Return the space and the generator that a config describes."""
     space = build_space(config.space.to_dict())
     return space, build_generator(config.generator.to_dict(), space.channels, dtype=jnp.dtype(config.dtype))
-
-
-def shapes_of(config: ml_collections.ConfigDict, generator: nn.Module) -> dict[str, Any]:
-    """Return `jax.ShapeDtypeStruct`s like the variables of a generator."""
-    size = config.data.image_size
-    x = jnp.zeros((1, size, size, 1), jnp.float32)
-    return jax.eval_shape(lambda: generator.init(jax.random.key(0), x, train=False))
-
-
-def check_shapes(wanted: Any, found: Any) -> None:
-    """Check that `found` has the arrays of `wanted`, in its shapes; ValueError with the first that differs."""
-    arrays = {_name(path): array for path, array in jax.tree_util.tree_leaves_with_path(found)}
-    for path, shape in jax.tree_util.tree_leaves_with_path(wanted):
-        name, array = _name(path), arrays.get(_name(path))
-        if not isinstance(array, np.ndarray) or array.shape != shape.shape:
-            has = f'is {array.shape}' if isinstance(array, np.ndarray) else 'is missing'
-            raise ValueError(f'{name} {has}, should be {shape.shape}')
-
-
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator='/')
 
 
 def _find_file(name: str) -> Path | None:

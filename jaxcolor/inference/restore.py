@@ -5,15 +5,17 @@ import logging
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import ml_collections
 import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
+from flax import linen as nn
 
 from jaxcolor import config as configs
 from jaxcolor import files, weights
 from jaxcolor.errors import UserError
-from jaxcolor.inference.model import Model, build, check_shapes, shapes_of
+from jaxcolor.inference.model import Model, build
 from jaxcolor.training import whole_state
 from jaxcolor.training.checkpoints import complete_steps, first_line, goodness
 
@@ -34,7 +36,7 @@ def restore(workdir: epath.PathLike, checkpoint: str | int | None = None) -> Mod
     root = files.folder(workdir)
     config = _read_config(root)
     space, generator = build(config)
-    shapes = shapes_of(config, generator)
+    shapes = _shapes_of(config, generator)
     wanted = {'generator': {'params': shapes['params'], 'batch_stats': shapes.get('batch_stats', {})}}
     if config.ema_decay:
         wanted['ema_params'] = wanted['generator'].pop('params')
@@ -99,7 +101,7 @@ def _first_readable(folder: epath.Path, steps: list[int], wanted: dict[str, Any]
                 item = folder / str(step) / 'state'
                 whole = whole_state.is_needed(item)
                 found = whole_state.read(item, wanted) if whole else checkpointer.restore(item, args=arguments)
-                check_shapes(wanted, found)  # a partial restore leaves out what is not there, and takes any shape
+                _check(wanted, found)  # a partial restore leaves out what is not there, and takes any shape
             except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
                 reasons.append(f'{step}: {first_line(error)}')
                 continue
@@ -107,3 +109,24 @@ def _first_readable(folder: epath.Path, steps: list[int], wanted: dict[str, Any]
                 _LOG.warning('checkpoint %s; taking %d', reason, step)
             return step, found
     raise UserError(f'no checkpoint in {folder} can be read as the model of its config.json ({reasons[0]})')
+
+
+def _shapes_of(config: ml_collections.ConfigDict, generator: nn.Module) -> dict[str, Any]:
+    """`jax.ShapeDtypeStruct`s like the variables of a generator."""
+    size = config.data.image_size
+    x = jnp.zeros((1, size, size, 1), jnp.float32)
+    return jax.eval_shape(lambda: generator.init(jax.random.key(0), x, train=False))
+
+
+def _check(wanted: Any, found: Any) -> None:
+    """ValueError unless `found` has the arrays of `wanted`, in its shapes."""
+    arrays = {_name(path): array for path, array in jax.tree_util.tree_leaves_with_path(found)}
+    for path, shape in jax.tree_util.tree_leaves_with_path(wanted):
+        name, array = _name(path), arrays.get(_name(path))
+        if not isinstance(array, np.ndarray) or array.shape != shape.shape:
+            has = f'is {array.shape}' if isinstance(array, np.ndarray) else 'is missing'
+            raise ValueError(f'{name} {has}, should be {shape.shape}')
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator='/')

@@ -41,6 +41,6 @@ def entry(name: str) -> Entry:
     file = path(name)
     with safe_open(file, framework='numpy') as tensors:
         shapes = {key: tensors.get_slice(key).get_shape() for key in tensors.keys()}  # noqa: SIM118
-    parameters = sum(math.prod(shape) for key, shape in shapes.items() if key.startswith('params/') and '.' not in key)
+    parameters = sum(math.prod(shape) for key, shape in shapes.items() if key.startswith('params/'))
     title = file.with_suffix('.md').read_text(encoding='utf-8').splitlines()[0]
     return Entry(name, file, parameters, title.partition(': ')[2])
