@@ -46,7 +46,6 @@ def test_help_imports_no_libraries():
     ('arguments', 'message'),
     [
         ([], 'required: COMMAND'),
-        (['colorize', 'a.jpg'], 'required: --model, --output'),
         (['colorize', '--model=m', '--output=o'], 'required: PATH'),
         (
             ['colorize', 'a.jpg', '--model=m', '--output=o', '--samples=0'],

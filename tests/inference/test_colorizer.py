@@ -195,6 +195,7 @@ def test_what_is_no_picture_is_refused(colorizer, image, message):
         ({'saturation': -1.0}, 'saturation=-1'),
         ({'saturation': float('nan')}, 'saturation=nan'),
         ({'temperature': 0.5}, "the space is 'lab'"),
+        ({'vividness': 0.5}, "vividness=0.5: only palettes have one, the space is 'lab'"),
         ({'samples': 0}, 'samples=0'),
         ({'seed': -1}, 'seed=-1'),
     ],

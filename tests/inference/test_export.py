@@ -30,6 +30,7 @@ GENERATORS = {
     'valid': {'filters': 2, 'output_activation': 'tanh'},
     'conv_unet': {'filters': 4, 'depth': 3},
     'resnet_unet': {'filters': 4},
+    'efficientnet_unet': {'width': 0.1, 'widths': (8, 8, 8, 8)},
 }
 NOISY = {'sampling': 'dropout', 'dtype': 'bfloat16'}
 
@@ -150,6 +151,7 @@ def test_an_onnx_file_is_whole_and_for_browsers(colorizers, tmp_path):
         ('valid', {}, 25, 1),
         ('conv_unet', {'depth': 3}, 4, 4),
         ('resnet_unet', {}, 32, 32),
+        ('efficientnet_unet', {'width': 0.1}, 32, 32),
     ],
 )
 def test_the_sizes_are_those_that_the_network_takes(name, fields, least, step):
@@ -177,6 +179,20 @@ def test_the_sizes_are_those_that_the_network_takes(name, fields, least, step):
             2,
             'logits: a pixel has the a*, b* of softmax(y / 0.38) @ space.centers; L* = 50 * (x + 1)',
         ),
+        (
+            'palette',
+            {
+                'size': 2,
+                'basis': 'lab',
+                'temperature': 1.0,
+                'vividness': 0.2,
+                'centers': ((0.0, 0.0), (9.0, 9.0)),
+                'frequencies': (0.5, 0.5),
+            },
+            2,
+            'logits: a pixel has the a*, b* of softmax((y - 0.2 * log(max(space.frequencies, 1e-5))) / 1) '
+            '@ space.centers; L* = 50 * (x + 1)',
+        ),
     ],
 )
 def test_the_description_says_what_the_numbers_mean(space, fields, channels, meaning):
@@ -192,6 +208,14 @@ def test_the_description_says_what_the_numbers_mean(space, fields, channels, mea
     assert said['sizes'] == {'batch': 'any', 'height_and_width': 64}
     assert (said['step'], said['noise']) == (7, 'none')
     assert json.loads(json.dumps(said['space'])) == json.loads(json.dumps(colorizer.config.space.to_dict()))
+
+
+def test_the_description_says_that_the_output_is_smaller():
+    colorizer = build('efficientnet_unet', width=0.1)
+    for size, shape in ((64, ['b', 16, 16, 2]), (None, ['b', 'h/4', 'w/4', 2])):
+        said = describe.describe(colorizer, Network.of(colorizer, size), 'onnx', Path('net'))['output']
+        assert said['shape'] == shape
+        assert 'y has one for each 4 x 4 pixels of x: interpolate' in said['meaning']
 
 
 def test_the_command_tells_of_noise_that_is_left_out_and_how_to_call(make_run, tmp_path, capsys):

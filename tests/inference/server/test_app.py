@@ -69,6 +69,7 @@ def test_takes_options_from_the_query_too(server, picture):
         ({'saturation': 'x' * 900}, f"saturation: '{'x' * 40}' should be a valid number"),
         ({'saturation': 5}, "saturation: '5' should be less than or equal to 4"),
         ({'format': 'gif'}, "format: 'gif' should be 'png', 'jpeg' or 'webp'"),
+        ({'vividness': 0.5}, "vividness=0.5: only palettes have one, the space is 'lab'"),
         ({'temperature': 0.5}, "temperature=0.5: only palettes have one, the space is 'lab'"),
         ({'colour': 'yes'}, "'colour' is not an option; the options are format, saturation"),
         ({'seed': 'x' * 2000}, "the field 'seed' is longer than 1024 bytes"),
