@@ -241,7 +241,6 @@ def _serve(arguments: argparse.Namespace) -> int:
         from jaxcolor.inference.server.settings import Settings
     except ModuleNotFoundError as error:
         raise missing_package(error, 'jaxcolor serve', 'serve') from error
-    from jaxcolor.inference import compilation_cache
     from jaxcolor.inference.colorizer import Colorizer
     from jaxcolor.inference.photos import Limits
 
@@ -255,7 +254,6 @@ def _serve(arguments: argparse.Namespace) -> int:
         root_path=arguments.root_path.rstrip('/'),
     )
     logging.getLogger('jaxcolor').setLevel(logging.INFO)
-    compilation_cache.use()
     colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
     running.run(colorizer, settings, arguments.host, arguments.port)
     return 0

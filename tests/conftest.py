@@ -25,6 +25,8 @@ _COMPILED = tempfile.mkdtemp(prefix='jaxcolor-tests-')
 jax.config.update('jax_compilation_cache_dir', _COMPILED)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
+# Commands that tests start keep theirs here as well, not in the user's cache.
+os.environ['XDG_CACHE_HOME'] = _COMPILED
 
 
 @pytest.fixture(autouse=True, scope='module')

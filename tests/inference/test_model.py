@@ -187,27 +187,6 @@ def test_what_the_hub_sent_is_checked(hub):
         load('hf:ann/model@v1')
 
 
-def test_compiled_programs_are_kept_where_the_user_keeps_caches(tmp_path, monkeypatch):
-    before = {name: jax.config.values[name] for name in jax.config.values if 'cache' in name}
-    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
-    monkeypatch.setattr(compilation_cache, '_MOST_BYTES', 10)
-    folder = tmp_path / 'jaxcolor'
-    folder.mkdir()
-    (folder / 'large').write_bytes(b'x' * 20)
-    try:
-        jax.config.update('jax_compilation_cache_dir', None)
-        compilation_cache.use()
-        assert jax.config.values['jax_compilation_cache_dir'] == str(folder)
-        assert not list(folder.iterdir())
-        jax.config.update('jax_compilation_cache_dir', None)
-        monkeypatch.setenv('XDG_CACHE_HOME', '/dev/null')
-        compilation_cache.use()
-        assert jax.config.values['jax_compilation_cache_dir'] is None
-    finally:
-        for name in ('jax_compilation_cache_dir', 'jax_persistent_cache_min_compile_time_secs'):
-            jax.config.update(name, before[name])
-
-
 def test_results_go_beside_the_pictures_and_are_never_inputs(run, tmp_path, monkeypatch, capsys):
     from PIL import Image
 

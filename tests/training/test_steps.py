@@ -139,13 +139,6 @@ def test_generator_alone_in_rgb(config, image):
     assert set(terms) == {'generator_loss', 'reconstruction'}
 
 
-def test_ema_follows_the_generator(config, image):
-    config.ema_decay = 0.75
-    _, before, after, _ = run(config, image)
-    expected = jax.tree.map(lambda old, new: 0.75 * old + 0.25 * new, before.ema_params, after.generator.params)
-    assert_trees_close(after.ema_params, expected, rtol=1e-5, atol=1e-7)
-
-
 def test_bfloat16_keeps_parameters_in_float32(config, image):
     _, _, _, exact_terms = run(config, image)
     config.dtype = 'bfloat16'
