@@ -15,8 +15,6 @@ _REMEDIES = {
     's3': 'the bucket must exist, and your credentials open it: aws configure, or AWS_ACCESS_KEY_ID and its friends',
 }
 
-# etils goes through TensorFlow where that is installed; TensorFlow takes seconds to import, and knows no s3://.
-os.environ.setdefault('EPATH_USE_TF', 'false')
 # What other hosts, and TensorStore, have written meanwhile shall be seen.
 for _scheme in ('gcs', 's3'):
     fsspec.config.conf.setdefault(_scheme, {}).setdefault('use_listings_cache', False)

@@ -6,6 +6,7 @@ it, STORAGE_EMULATOR_HOST=http://127.0.0.1:9000.
 """
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -33,6 +34,13 @@ from jaxcolor.training.checkpoints import Checkpoints, complete_steps
 
 # moto and botocore leave connections to the garbage collector.
 pytestmark = pytest.mark.filterwarnings('ignore::ResourceWarning')
+
+
+@pytest.fixture(autouse=True)
+def _collect_here():
+    """Otherwise the warning would come in whatever test is next, as an error."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope='session')
@@ -278,11 +286,11 @@ def test_a_run_its_resumption_and_what_is_made_of_it(small, rundir, capsys):
         loop.train(small, rundir)
 
 
-def complaint(script, **environment):
-    """What a new process says that runs `script`, with nobody's credentials."""
+def complaint(script, before='', **environment):
+    """What a new process says that runs `before` and `script`, with nobody's credentials."""
     names = ('PATH', 'PYTHONPATH', 'VIRTUAL_ENV')
     process = subprocess.run(
-        [sys.executable, '-B', '-c', f'from jaxcolor.files import read_text, write_whole\n{script}'],
+        [sys.executable, '-B', '-c', f'{before}\nfrom jaxcolor.files import read_text, write_whole\n{script}'],
         env={name: os.environ[name] for name in names if name in os.environ}
         | {'HOME': '/nonexistent', 'AWS_EC2_METADATA_DISABLED': 'true', 'AWS_MAX_ATTEMPTS': '1', **environment},
         capture_output=True,
@@ -296,6 +304,16 @@ def complaint(script, **environment):
 def test_a_bucket_that_is_not_there(s3):
     said = complaint("write_whole('s3://nowhere/run/config.json', b'')", **credentials(s3))
     assert 's3://nowhere/run/config.json can not be written: not found\nthe bucket must exist' in said
+
+
+def test_programs_that_jax_keeps_in_a_folder_do_not_bring_tensorflow_in(s3, tmp_path):
+    before = f"""
+import jax, jaxcolor
+jax.config.update('jax_compilation_cache_dir', {str(tmp_path)!r})
+jax.jit(lambda: 1)()
+"""
+    said = complaint("read_text('s3://nowhere/file'), write_whole('s3://nowhere/file', b'')", before, **credentials(s3))
+    assert 's3://nowhere/file can not be written: not found' in said
 
 
 def test_no_credentials(s3):
