@@ -110,7 +110,7 @@ def test_resolve_fills_in_what_config_json_then_keeps(caplog):
     config = make_config(size=4)
     with caplog.at_level(logging.INFO, 'jaxcolor'):
         resolve(config)
-    assert '4 colours learned from 131' in caplog.text
+    assert '4 colours learned from 133' in caplog.text
     assert config.is_locked
     palette = build_space(config.space.to_dict())
     assert palette == learn(config.data, Palette(size=4), config.seed)
