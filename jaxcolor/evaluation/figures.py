@@ -21,7 +21,6 @@ from jaxcolor.files import write_whole
 Pictures = UInt8[np.ndarray, 'n h w 3'] | Float[np.ndarray, 'n h w 3']
 Curve = tuple[np.ndarray, np.ndarray]  # steps and values
 
-_ROWS = ('grey', 'generated', 'true')
 _GUTTER = 4
 _SMALL = 128  # narrower pictures are enlarged to at least this width
 
@@ -42,26 +41,37 @@ _SCORES = {'psnr': ('PSNR', 'dB, higher is better'), 'delta_e': ('Delta E', 'CIE
 
 
 def sample_grid(grey: Pictures, generated: Pictures, truth: Pictures) -> Image.Image:
-    """Three labelled rows, grey, generated and true, with a column a picture, on white.
+    """Three labelled rows, grey, generated and true, with a column a picture; see `picture_grid`."""
+    return picture_grid({'grey': grey, 'generated': generated, 'true': truth})
+
+
+def picture_grid(rows: Mapping[str, Pictures], columns: int | None = None) -> Image.Image:
+    """Labelled rows, with a column a picture, on white.
 
     Pictures are bytes or floats in [0, 1]; small ones are enlarged by a whole factor, pixels kept square.
+
+    Args:
+      rows: the same pictures in several forms, by their labels.
+      columns: how many pictures are side by side, the others below them; all if left out.
     """
-    rows = [_bytes(pictures) for pictures in (grey, generated, truth)]
-    count, height, width = rows[0].shape[:3]
+    pictures = {label: _bytes(row) for label, row in rows.items()}
+    count, height, width = next(iter(pictures.values())).shape[:3]
+    columns = columns or count
     factor = max(1, math.ceil(_SMALL / width))
     height, width = height * factor, width * factor
 
     font = ImageFont.load_default(18)
-    left = 2 * _GUTTER + max(math.ceil(font.getlength(label)) for label in _ROWS) + 2 * _GUTTER
-    size = (left + count * (width + _GUTTER), len(rows) * (height + _GUTTER) + _GUTTER)
-    grid = Image.new('RGB', size, 'white')
+    left = 2 * _GUTTER + max(math.ceil(font.getlength(label)) for label in rows) + 2 * _GUTTER
+    band = len(rows) * (height + _GUTTER) + _GUTTER
+    grid = Image.new('RGB', (left + columns * (width + _GUTTER), math.ceil(count / columns) * band), 'white')
     draw = ImageDraw.Draw(grid)
-    for i, (label, pictures) in enumerate(zip(_ROWS, rows, strict=True)):
-        top = _GUTTER + i * (height + _GUTTER)
-        draw.text((left - 2 * _GUTTER, top + height // 2), label, '#333333', font, anchor='rm')
-        for j, picture in enumerate(pictures):
+    for i, (label, row) in enumerate(pictures.items()):
+        for j, picture in enumerate(row):
+            top = j // columns * band + _GUTTER + i * (height + _GUTTER)
+            if j % columns == 0:
+                draw.text((left - 2 * _GUTTER, top + height // 2), label, '#333333', font, anchor='rm')
             enlarged = picture.repeat(factor, axis=0).repeat(factor, axis=1)
-            grid.paste(Image.fromarray(enlarged), (left + j * (width + _GUTTER), top))
+            grid.paste(Image.fromarray(enlarged), (left + j % columns * (width + _GUTTER), top))
     return grid
 
 

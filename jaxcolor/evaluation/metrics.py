@@ -143,16 +143,24 @@ def cross_entropy(logits: Output, labels: Labels) -> Scores:
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels[..., 0]), axis=(1, 2))
 
 
+def compare(generated: Pictures, truth: Pictures) -> dict[str, Scores]:
+    """Every metric of pictures that were given colour, by name."""
+    metrics = {'mae': mae, 'psnr': psnr, 'ssim': ssim, 'delta_e': delta_e}
+    return {name: metric(generated, truth) for name, metric in metrics.items()} | {
+        'colorfulness': colorfulness(generated)
+    }
+
+
 def score(generated: Pictures, truth: Pictures, grey: Pictures) -> dict[str, Scores]:
     """Every metric by the name it has in `evaluations.jsonl`.
 
     `grey_*` is what leaving the picture grey would score against the same truth: the floor without which
     the numbers say nothing.
     """
-    metrics = {'mae': mae, 'psnr': psnr, 'ssim': ssim, 'delta_e': delta_e}
+    floors = compare(grey, truth)
+    del floors['colorfulness']  # 0
     return {
-        **{name: metric(generated, truth) for name, metric in metrics.items()},
-        **{f'grey_{name}': metric(grey, truth) for name, metric in metrics.items()},
-        'colorfulness': colorfulness(generated),
+        **compare(generated, truth),
+        **{f'grey_{name}': floor for name, floor in floors.items()},
         'true_colorfulness': colorfulness(truth),
     }

@@ -7,6 +7,8 @@ from types import TracebackType
 import jax
 from tqdm import tqdm
 
+from jaxcolor.evaluation.quality import worse_than_grey
+
 _ROWS = (
     ('PSNR', 'psnr', 'dB, more is better'),
     ('SSIM', 'ssim', 'at most 1, more is better'),
@@ -83,6 +85,8 @@ def table(scores: Mapping[str, int | float]) -> str:
             floor = _rounded(floors[f'grey_{name}']) if f'grey_{name}' in floors else ''
             lines.append(f'{title:<16}{_rounded(scores[name]):>9}{floor:>9}   {meaning}'.rstrip())
     lines[-1] += f'   (the true pictures: {scores["true_colorfulness"]:.3f})'
+    if worse := worse_than_grey(scores, {name.removeprefix('grey_'): floor for name, floor in floors.items()}):
+        lines.append(f'worse than leaving the pictures grey by: {worse}')
     return '\n'.join(lines)
 
 

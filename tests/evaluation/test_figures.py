@@ -51,6 +51,17 @@ def test_grid_holds_every_picture_whole(size, factor):
     assert (grid[:, left - 4 : left] == 255).all()
 
 
+def test_grid_goes_on_below():
+    rows = dict(zip('ab', np.random.default_rng(0).integers(0, 200, (2, 5, 128, 128, 3), dtype=np.uint8), strict=True))
+    grid = np.asarray(figures.picture_grid(rows, columns=3))
+    left, band = grid.shape[1] - 3 * 132, 2 * 132 + 4
+    assert len(grid) == 2 * band
+    for j in range(5):
+        for i, row in enumerate(rows.values()):
+            top, start = j // 3 * band + 4 + i * 132, left + j % 3 * 132
+            np.testing.assert_array_equal(grid[top : top + 128, start : start + 128], row[j])
+
+
 def test_grid_labels_each_row():
     grid = np.asarray(figures.sample_grid(*pictures(32)))
     for i in range(3):

@@ -283,6 +283,7 @@ def test_scores_of_every_space_fit_the_table():
     (error,) = (line for line in lines if line.startswith('target MSE'))
     assert error.split()[2:4] == ['0.0094', '0.0111']
     assert lines[-1].startswith('colorfulness') and 'the true pictures: 0.500' in lines[-1]
+    assert table(common | {'psnr': 0.4}).endswith('\nworse than leaving the pictures grey by: PSNR')
 
 
 def test_patience(config):
