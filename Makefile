@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test quicktest lint format bench zoo clean
+.PHONY: quickstart test quicktest lint format bench zoo quality clean
 
 # A stamp for each set of extras, remade when pyproject.toml changes.
 $(VENV)/%.installed: pyproject.toml
@@ -48,6 +48,14 @@ bench: $(VENV)/train,bench.installed
 
 zoo: $(VENV)/train.installed
 	$(BIN)/python tests/benchmarks/zoo.py $(if $(FOLDER),--folder='$(FOLDER)')
+
+# FOLDER: colour photographs. MODEL: runs, files or names; else the model that comes along. OPTIONS: see the script.
+# TORCH=MINUTES TRAIN=FOLDER trains a pix2pix in PyTorch beside ours.
+comma := ,
+quality: FETCH := $(if $(TORCH),2 GB,300 MB)
+quality: $(VENV)/train,pretrained$(if $(TORCH),$(comma)bench).installed
+	$(BIN)/python tests/benchmarks/quality.py $(FOLDER) $(if $(MODEL),--model $(MODEL)) \
+		$(if $(TORCH),--torch $(TORCH) --train '$(TRAIN)') $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache

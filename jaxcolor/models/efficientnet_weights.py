@@ -24,9 +24,9 @@ _LISTED = 3  # names in a message
 def to_flax(entries: Mapping[str, np.ndarray], params: Any) -> Any:
     """Return the weights in `entries`, float32, in the tree of an `EfficientNetLite0`.
 
-    A BatchNorm multiplies and adds what its statistics say, which the convolution before it takes over. The kernel of
-    the first one is summed over its three channels: grey pictures then give what RGB pictures of three equal channels
-    would. The classifier is left out.
+    A BatchNorm multiplies and adds what its statistics say, which the convolution before it takes over. Where
+    the encoder takes one channel, the kernel of the first one is summed over its three: grey pictures then give what
+    RGB pictures of three equal channels would. The classifier is left out.
 
     Args:
       entries: a state dict with the names of `efficientnet_lite_pytorch`, kernels [o, i, k, k].
@@ -45,7 +45,7 @@ def to_flax(entries: Mapping[str, np.ndarray], params: Any) -> Any:
             raise UserError(f'not the weights of EfficientNet-Lite0: {conv} lacks {", ".join(missing)}')
         weight, scale, bias, mean, var = (np.asarray(value, np.float64) for value in found.values())
         kernel = weight.transpose(2, 3, 1, 0)
-        if layer[-1] == 'stem':
+        if layer[-1] == 'stem' and leaves['kernel'][2] == 1:
             kernel = kernel.sum(axis=2, keepdims=True)
         if layer[-1] == 'depthwise':
             kernel = kernel[:, :, 0]

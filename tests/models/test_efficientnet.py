@@ -69,6 +69,17 @@ def test_encoder_equals_pytorch(golden, variables):
         assert_close(feature, golden[f'features {i}'], f'features {i}')
 
 
+def test_encoder_of_rgb_sees_grey_as_that_of_grey_does(entries, variables):
+    model = EfficientNetLite0(MAKE['WIDTH'])
+    rgb = jnp.repeat(X, 3, axis=-1)
+    shapes = jax.eval_shape(model.init, jax.random.key(0), rgb)['params']
+    deepest = [
+        jax.jit(lambda p, x: model.apply({'params': p}, x)[-1])(params, x)
+        for params, x in ((efficientnet_weights.to_flax(entries, shapes), rgb), (variables['params']['backbone'], X))
+    ]
+    assert_close(*deepest)
+
+
 def test_unet_equals_pytorch(golden, variables):
     hints = jnp.asarray(MAKE['draw_hints']())
     assert 0 < jnp.mean(hints[..., 2]) < 0.5

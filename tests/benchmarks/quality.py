@@ -1,0 +1,234 @@
+"""What a model's colours are worth on photographs that it has not seen, beside grey and one colour a picture.
+
+    python tests/benchmarks/quality.py FOLDER [FOLDER ...] [--model MODEL ...] [--vividness 0 0.2 0.4]
+        [--render-size 96 128 192 256] [--hints 0 1 5 20 100] [--size 128] [--count 500]
+    python tests/benchmarks/quality.py FOLDER --torch MINUTES --train FOLDER
+
+A table for each folder, and a contact sheet of 24 of its pictures under --output. Of each picture it is the centre
+square, `--size` pixels wide, that is greyed, coloured and compared. `frechet_lite0` is the Fréchet distance between
+the coloured and the true pictures in the features of EfficientNet-Lite0, trained on ImageNet; it falls with the number
+of pictures, and is no FID. `--hints` gives so many true colours at random places, 4 x 4 pixels each, at the first
+render size. `--torch` trains configs/photos.py and a pix2pix in PyTorch on the same pictures for so many minutes each,
+and adds them to the table. Pictures that are grey themselves are left out (`--min-colorfulness`): left grey, they are
+nearly exact, and a few of them would lift the mean PSNR of grey by more than a model can.
+"""
+
+import argparse
+import functools
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+
+from jaxcolor import Colorizer
+from jaxcolor.color import convert
+from jaxcolor.color.resampling import shrink
+from jaxcolor.data import pictures
+from jaxcolor.data.folder import SPLITS, open_folder
+from jaxcolor.errors import UserError
+from jaxcolor.evaluation import figures, metrics, quality
+from jaxcolor.inference import compilation_cache
+from jaxcolor.inference.model import Model, load
+from jaxcolor.models import efficientnet_weights
+from jaxcolor.models.efficientnet import EfficientNetLite0
+from jaxcolor.training import hints, pretrained
+from jaxcolor.weights import DEFAULT
+
+SHOWN, COLUMNS = 24, 8  # pictures of a contact sheet, and of a line of it
+SCORES = {'PSNR': 'psnr', 'SSIM': 'ssim', 'Delta E': 'delta_e', 'colorfulness': 'colorfulness'}
+FRECHET = 'frechet_lite0'
+
+
+class Statistics(NamedTuple):
+    """Mean and covariance of features, float64."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+class Lite0Features(nn.Module):
+    """What EfficientNet-Lite0 says of a picture: its last features' mean over the picture, 320 numbers."""
+
+    @nn.compact
+    def __call__(self, image: jax.Array) -> jax.Array:
+        features = EfficientNetLite0(name='backbone')(2 * convert.to_float(image) - 1)
+        return jnp.mean(features[-1], axis=(1, 2))
+
+    def load_backbone(self, entries: Mapping[str, np.ndarray], params: Any, batch_stats: Any) -> tuple[Any, Any]:
+        return {'backbone': efficientnet_weights.to_flax(entries, params['backbone'])}, batch_stats
+
+
+@functools.cache
+def lite0_features() -> Callable[[np.ndarray], jax.Array]:
+    """Returns a function of batches of pictures, uint8, with the weights of ImageNet."""
+    model = Lite0Features()
+    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3), jnp.uint8))
+    params, _ = pretrained.load_backbone(model, shapes['params'], {}, 'efficientnet_lite0')
+    return jax.jit(lambda image: model.apply({'params': params}, image))
+
+
+def statistics(features: np.ndarray) -> Statistics:
+    """Of rows of features."""
+    features = features.astype(np.float64)
+    return Statistics(features.mean(axis=0), np.cov(features, rowvar=False))
+
+
+def frechet_distance(a: Statistics, b: Statistics) -> float:
+    """Between two Gaussians: |m - n|^2 + tr(A + B - 2 (A B)^(1/2)) (Dowson and Landau 1982; Heusel et al. 2017)."""
+    values, vectors = np.linalg.eigh(a.covariance)
+    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+    # A^(1/2) B A^(1/2) has the eigenvalues of A B, and is symmetric: no square root of a matrix that has none.
+    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ b.covariance @ root), 0)).sum()
+    spread = np.trace(a.covariance) + np.trace(b.covariance) - 2 * shared
+    return float(np.sum((a.mean - b.mean) ** 2) + spread)
+
+
+def read(folder: str, size: int, count: int, min_colorfulness: float) -> np.ndarray:
+    """Returns the centre squares of up to `count` pictures, spread over a folder, uint8 [n, size, size, 3].
+
+    Of these, the ones less colourful than `min_colorfulness` are left out.
+    """
+    if any(Path(folder, split).is_dir() for split in SPLITS):
+        raise UserError(f'{folder} has splits; name one of them, such as {Path(folder, "test")}')
+    source = open_folder(folder, 'train')
+    chosen = np.unique(np.linspace(0, len(source) - 1, min(count, len(source))).round().astype(int))
+
+    def one(index: int) -> np.ndarray | None:
+        try:
+            return pictures.fit(source.decode(source[index], size), size)
+        except pictures.UnreadableError as error:
+            print(f'left out: {source.name(index)}: {error}', file=sys.stderr)
+            return None
+
+    with ThreadPoolExecutor() as pool:
+        squares = np.stack([picture for picture in pool.map(one, chosen.tolist()) if picture is not None])
+    colorful = pictures.colorfulness(squares) >= min_colorfulness
+    if not colorful.any():
+        raise UserError(f'--min-colorfulness={min_colorfulness:g} leaves no picture of {folder}; use less')
+    return squares[colorful]
+
+
+def colorings(
+    models: Mapping[str, Model], grey: np.ndarray, render_sizes: Sequence[int | None], vividness: Sequence[float | None]
+) -> dict[str, np.ndarray]:
+    """Returns the pictures coloured by each model at each setting, by the name of both."""
+    colored = {}
+    for name, model in models.items():
+        for render_size in render_sizes:
+            colorizer = Colorizer(model, render_size)
+            for value in vividness if colorizer.has_palette else [None]:
+                label = f'{name}, {colorizer.render_size} px'
+                if colorizer.has_palette:
+                    label += f', vividness {colorizer.space.vividness if value is None else value:g}'
+                colored[label] = quality.in_batches(functools.partial(colorizer, vividness=value), grey)
+    return colored
+
+
+def table(colored: Mapping[str, np.ndarray], true: np.ndarray) -> str:
+    """Returns the scores as Markdown, a line for each kind of colouring; `colored` has `grey`."""
+    features = lite0_features()
+    truth = statistics(quality.in_batches(features, true))
+    lines = [f'| {len(true)} pictures | {" | ".join((*SCORES, FRECHET))} |', '|---|' + '---|' * (len(SCORES) + 1)]
+    rows = {name: quality.measure(images, true) for name, images in colored.items()}
+    for name, scores in rows.items():
+        distance = frechet_distance(statistics(quality.in_batches(features, colored[name])), truth)
+        lines.append(f'| {name} | {" | ".join(f"{scores[key]:.3f}" for key in SCORES.values())} | {distance:.3f} |')
+    lines += [f'| true | | | | {quality.measure(true, true)["colorfulness"]:.3f} | |']
+    for name, scores in rows.items():
+        if worse := quality.worse_than_grey(scores, rows['grey']):
+            lines.append(f'\n{name}: worse than grey by {worse}')
+    return '\n'.join(lines)
+
+
+def hint_table(name: str, colorizer: Colorizer, true: np.ndarray, counts: Sequence[int]) -> str:
+    """Returns Delta E for each number of hints as Markdown; pictures are `colorizer.render_size` pixels wide."""
+    error = error_with_hints(colorizer)
+    numbers = np.arange(len(true), dtype=np.int32)
+    means = [quality.in_batches(error, true, numbers, np.full_like(numbers, count)).mean() for count in counts]
+    lines = [f'| {name}, hints | {" | ".join(map(str, counts))} |', '|---|' + '---|' * len(counts)]
+    return '\n'.join([*lines, f'| Delta E | {" | ".join(f"{mean:.3f}" for mean in means)} |'])
+
+
+def error_with_hints(colorizer: Colorizer) -> Callable[[np.ndarray, np.ndarray, np.ndarray], jax.Array]:
+    """Returns a function (pictures, their numbers, how many true colours each is given) -> Delta E of each.
+
+    The first picture's number seeds the places, which are random.
+    """
+    space, generator = colorizer.space, colorizer.generator
+    if not getattr(generator, 'hints', False):
+        raise UserError('--hints: the generator takes none; leave it out, or name a run of configs/photos.py')
+
+    @jax.jit
+    def error(image: jax.Array, number: jax.Array, count: jax.Array) -> jax.Array:
+        x, _ = space.split(image)
+        truth = convert.to_float(image)
+        chroma = shrink(convert.rgb_to_lab(truth)[..., 1:], [side // 4 for side in x.shape[1:3]])
+        given = hints.at_random(jax.random.fold_in(jax.random.key(0), number[0]), chroma, count)
+        y = generator.apply(colorizer.variables, x, train=False, hints=given)
+        return metrics.delta_e(space.join(x, y), truth)
+
+    return error
+
+
+def contact_sheet(colored: Mapping[str, np.ndarray], true: np.ndarray, path: Path) -> None:
+    """Draws pictures spread over the folder: grey, coloured, true."""
+    chosen = np.unique(np.linspace(0, len(true) - 1, min(SHOWN, len(true))).round().astype(int))
+    rows = {name: images[chosen] for name, images in (colored | {'true': true}).items()}
+    figures.write_png(figures.picture_grid(rows, min(COLUMNS, len(chosen))), path)
+
+
+def report(folder: str, models: Mapping[str, Model], args: argparse.Namespace) -> None:
+    """Prints the tables of a folder, and draws its contact sheet."""
+    true = read(folder, args.size, args.count, args.min_colorfulness)
+    grey = quality.grey(true)
+    colored = {'grey': grey} | colorings(models, grey, args.render_size, args.vividness)
+    baseline = {'one mean colour a picture (oracle)': quality.mean_color(true)}
+    print(f'\n{folder}, {args.size} px\n\n{table(colored | baseline, true)}', flush=True)
+    for name, model in models.items() if args.hints else ():
+        colorizer = Colorizer(model, args.render_size[0])
+        small = read(folder, colorizer.render_size, args.count, args.min_colorfulness)
+        print(f'\n{hint_table(f"{name}, {colorizer.render_size} px", colorizer, small, args.hints)}', flush=True)
+    path = Path(args.output, f'{"-".join(Path(folder).resolve().parts[-2:])}.png')
+    contact_sheet(colored, true, path)
+    print(f'\n{path}')
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('folders', nargs='+', metavar='FOLDER', help='colour photographs that no model has seen')
+    parser.add_argument('--model', nargs='+', default=[DEFAULT], help='work directories of runs, files, names')
+    parser.add_argument('--vividness', type=float, nargs='+', default=[None], help="of a palette; the model's own")
+    parser.add_argument('--render-size', type=int, nargs='+', default=[None], help="the network's; as trained")
+    parser.add_argument('--hints', type=int, nargs='+', metavar='COUNT', help='true colours that are given')
+    parser.add_argument('--size', type=int, default=128, help='pixels, of what is coloured and compared')
+    parser.add_argument('--count', type=int, default=500, help='pictures at most, of each folder')
+    parser.add_argument('--min-colorfulness', type=float, default=8.0, help='of a picture, to be one of them')
+    parser.add_argument('--torch', type=float, metavar='MINUTES', help='of training, for ours and for pix2pix')
+    parser.add_argument('--train', metavar='FOLDER', help='of photographs for that training')
+    parser.add_argument('--output', default='runs/quality', help='a folder for contact sheets')
+    args = parser.parse_args()
+    if (args.torch is None) != (args.train is None):
+        parser.error('--torch=MINUTES and --train=FOLDER go together')
+    compilation_cache.use()
+    try:
+        models = {name: load(name) for name in args.model}
+        if args.torch:
+            import pix2pix_torch
+
+            with tempfile.TemporaryDirectory() as workdir:
+                models |= pix2pix_torch.both(args.train, args.torch, Path(workdir))
+        for folder in args.folders:
+            report(folder, models, args)
+    except UserError as error:
+        sys.exit(str(error))
+
+
+if __name__ == '__main__':
+    main()
