@@ -16,7 +16,9 @@ $(VENV)/%.installed: pyproject.toml
 
 quickstart zoo: FETCH := 300 MB
 quickstart: $(VENV)/train.installed
+	$(BIN)/python -m jaxcolor.quickstart colorize
 	$(BIN)/python -m jaxcolor.main --config=configs/quickstart.py
+	$(BIN)/python -m jaxcolor.quickstart compare
 
 # Everything: what the tests use, and what they would skip without.
 test lint format: FETCH := 900 MB
