@@ -1,9 +1,10 @@
-"""A first run that fits in two minutes: a small U-Net against a small PatchGAN on the bundled photographs.
+"""A first run: a small U-Net against a small PatchGAN on the bundled photographs.
 
 python -m jaxcolor.main --config=configs/quickstart.py
 
-48 seconds on two CPU cores: PSNR 23.23 dB (grey 22.24), Delta E 10.35 (grey 13.32), SSIM 0.809 (grey 0.890). Five
-photographs are soon known by heart: after 500 steps without averaging, PSNR was below grey's.
+It is trained on three photographs and tested on two others, and there it is far worse than leaving them grey: PSNR
+16.25 dB (grey 21.74), Delta E 21.48 (grey 12.09), SSIM 0.681 (grey 0.893). Three photographs are learned by heart, and
+teach nothing about a fourth. It shows that all works; `make quickstart` judges it beside the model that comes along.
 """
 
 import ml_collections
