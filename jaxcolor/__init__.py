@@ -3,8 +3,8 @@
 import os
 from typing import TYPE_CHECKING, Any
 
-# etils goes through TensorFlow where that is installed; TensorFlow takes seconds to import, and knows no s3://. etils asks
-# once in a process, also for JAX's compilation cache: so this comes before any module that may compile.
+# etils goes through TensorFlow where that is installed; TensorFlow takes seconds to import, and knows no s3://.
+# It asks once in a process, also for JAX's compilation cache: so this comes before any module that may compile.
 os.environ.setdefault('EPATH_USE_TF', 'false')
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from jaxcolor.data import pictures
 from jaxcolor.data.bundled import PHOTOGRAPHS, open_bundled, photograph
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation import figures, quality
+from jaxcolor.evaluation.baseline import worse_than_grey
 from jaxcolor.inference import compilation_cache
 
 _RUN = Path('runs', 'quickstart')
@@ -65,7 +66,7 @@ def table(colored: Mapping[str, UInt8[np.ndarray, 'n h w 3']], true: UInt8[np.nd
     lines[-1] += f'(the true pictures: {quality.measure(true, true)["colorfulness"]:.3f})'
     for name, each in scores.items():
         if name != 'grey':
-            worse = quality.worse_than_grey(each, scores['grey'])
+            worse = worse_than_grey(each, scores['grey'])
             lines.append(
                 f'{name}: ' + (f'worse than grey by {worse}' if worse else 'better than grey by every measure')
             )

@@ -1,6 +1,6 @@
 """What colourings of many pictures are worth beside what costs nothing: grey, or one colour for a whole picture."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -14,8 +14,6 @@ from jaxcolor.evaluation import metrics
 Pictures = UInt8[np.ndarray, 'n h w 3']
 
 _BATCH = 16  # pictures: one program for any number of them
-_TITLES = {'psnr': 'PSNR', 'ssim': 'SSIM', 'mae': 'MAE', 'delta_e': 'Delta E'}
-_MORE_IS_BETTER = ('psnr', 'ssim')
 
 
 def grey(true: Pictures) -> Pictures:
@@ -32,21 +30,6 @@ def measure(colored: Pictures, true: Pictures) -> dict[str, float]:
     """The mean of each score of `metrics.compare`."""
     scores = in_batches(_compare, colored, true)
     return {name: float(np.mean(values)) for name, values in scores.items()}
-
-
-def worse_than_grey(scores: Mapping[str, float], floors: Mapping[str, float]) -> str:
-    """Names the measures by which pictures would better have been left grey; empty if there are none.
-
-    Args:
-      scores: of the pictures, see `metrics.compare`.
-      floors: of the same pictures in grey.
-    """
-    worse = [
-        title
-        for name, title in _TITLES.items()
-        if (scores[name] < floors[name] if name in _MORE_IS_BETTER else scores[name] > floors[name])
-    ]
-    return ', '.join(worse)
 
 
 def in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> Any:

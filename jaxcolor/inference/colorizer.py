@@ -17,7 +17,7 @@ from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import Space
 from jaxcolor.errors import UserError
-from jaxcolor.inference import inputs, render
+from jaxcolor.inference import compilation_cache, inputs, render
 from jaxcolor.inference.inputs import Picture
 from jaxcolor.inference.model import Model, load
 from jaxcolor.models import sizes
@@ -209,13 +209,14 @@ class Colorizer:
             batch = np.zeros((size, *first.shape, 3), np.uint8)
             for row, (index, plan) in enumerate(plans.items()):
                 batch[row] = _small_copy(pictures[index], plan)
-            functions = predict(
-                self.generator,
+            functions = compilation_cache.call(
+                predict,
                 self.variables,
                 batch,
                 key,
                 np.float32(temperature),
                 np.float32(vividness),
+                generator=self.generator,
                 space=space,
                 filtered=first.filtered,
                 flip_average=options.flip_average,
@@ -267,7 +268,8 @@ class Colorizer:
                 rows = np.zeros(len(batch), np.int32)
                 rows[: len(chosen)] = [tile.row for tile in chosen]
                 chosen_functions = functions[rows]  # not inside: one program for batches of every size
-                under_way.append((chosen, _render(batch, chosen_functions, places, np.float32(saturation))))
+                arguments = (batch, chosen_functions, places, np.float32(saturation))
+                under_way.append((chosen, compilation_cache.call(_render, *arguments)))
                 if len(under_way) > 1:
                     _copy(*under_way.popleft(), results)
         while under_way:
@@ -276,13 +278,13 @@ class Colorizer:
 
 @partial(jax.jit, static_argnames=('generator', 'space', 'filtered', 'flip_average'))
 def predict(
-    generator: nn.Module,
     variables: Any,
     image: UInt8[Array, 'b h w 3'],
     key: PRNGKeyArray | None,
     temperature: Float[Array, ''],
     vividness: Float[Array, ''],
     *,
+    generator: nn.Module,
     space: Space,
     filtered: bool,
     flip_average: bool,
@@ -290,12 +292,12 @@ def predict(
     """What the generator says to small pictures, as the functions that `render.colorize` applies to large ones.
 
     Args:
-      generator: in inference: norms by their running statistics.
       variables: the generator's.
       image: sRGB.
       key: of the generator's dropout, the same noise for every picture; None for no dropout.
       temperature: what a palette's logits are divided by.
       vividness: what its log frequencies are multiplied by and taken from the logits, before that.
+      generator: in inference: norms by their running statistics.
       space: the generator's.
       filtered: along the edges of lightness, for pictures larger than these.
       flip_average: the mean with what the generator says to the mirror image.

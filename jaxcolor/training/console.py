@@ -7,7 +7,7 @@ from types import TracebackType
 import jax
 from tqdm import tqdm
 
-from jaxcolor.evaluation.quality import worse_than_grey
+from jaxcolor.evaluation.baseline import worse_than_grey
 
 _ROWS = (
     ('PSNR', 'psnr', 'dB, more is better'),

@@ -34,6 +34,7 @@ from jaxcolor.data import pictures
 from jaxcolor.data.folder import SPLITS, open_folder
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation import figures, metrics, quality
+from jaxcolor.evaluation.baseline import worse_than_grey
 from jaxcolor.inference import compilation_cache
 from jaxcolor.inference.model import Model, load
 from jaxcolor.models import efficientnet_weights
@@ -142,7 +143,7 @@ def table(colored: Mapping[str, np.ndarray], true: np.ndarray) -> str:
         lines.append(f'| {name} | {" | ".join(f"{scores[key]:.3f}" for key in SCORES.values())} | {distance:.3f} |')
     lines += [f'| true | | | | {quality.measure(true, true)["colorfulness"]:.3f} | |']
     for name, scores in rows.items():
-        if worse := quality.worse_than_grey(scores, rows['grey']):
+        if worse := worse_than_grey(scores, rows['grey']):
             lines.append(f'\n{name}: worse than grey by {worse}')
     return '\n'.join(lines)
 

@@ -6,6 +6,7 @@ import skimage.color
 
 from jaxcolor.color.convert import to_float
 from jaxcolor.evaluation import metrics, quality
+from jaxcolor.evaluation.baseline import worse_than_grey
 
 
 @pytest.fixture(scope='module')
@@ -56,6 +57,6 @@ def test_batches_have_one_size(count):
 
 def test_what_is_worse_than_grey_is_named():
     grey = {'psnr': 24.0, 'ssim': 0.9, 'mae': 0.06, 'delta_e': 10.0, 'colorfulness': 0.0}
-    assert quality.worse_than_grey(grey, grey) == ''
-    assert quality.worse_than_grey(grey | {'psnr': 25.0, 'ssim': 0.91, 'mae': 0.05, 'delta_e': 9.0}, grey) == ''
-    assert quality.worse_than_grey(grey | {'psnr': 23.9, 'delta_e': 10.1}, grey) == 'PSNR, Delta E'
+    assert worse_than_grey(grey, grey) == ''
+    assert worse_than_grey(grey | {'psnr': 25.0, 'ssim': 0.91, 'mae': 0.05, 'delta_e': 9.0}, grey) == ''
+    assert worse_than_grey(grey | {'psnr': 23.9, 'delta_e': 10.1}, grey) == 'PSNR, Delta E'

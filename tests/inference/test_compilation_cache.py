@@ -6,6 +6,8 @@ import sys
 import time
 from pathlib import Path
 
+import jax
+
 from jaxcolor.inference import compilation_cache
 
 ROOT = Path(__file__).parents[2]
@@ -19,11 +21,29 @@ if 'killed' in sys.argv:
     os.kill(os.getpid(), 9)
 """
 
+CALL = """
+import sys
+from functools import partial
+import jax, numpy as np
+from jaxcolor.inference import compilation_cache
 
-def run(cache, *arguments):
+@partial(jax.jit, static_argnames='power')
+def function(tree, nothing, *, power):
+    print('traced')
+    return tree['x'] ** power
+
+compilation_cache.use()
+for _ in range(2):
+    print(*compilation_cache.call(function, {'x': np.arange(float(sys.argv[1]))}, None, power=int(sys.argv[2])))
+"""
+
+
+def run(cache, *arguments, script=COMPILE):
     environment = {**os.environ, 'XDG_CACHE_HOME': str(cache), 'PYTHONPATH': str(ROOT)}
     environment.pop('JAX_COMPILATION_CACHE_DIR', None)
-    return subprocess.run([sys.executable, '-c', COMPILE, *arguments], env=environment, check=False).returncode
+    return subprocess.run(
+        [sys.executable, '-c', script, *arguments], env=environment, stdout=subprocess.PIPE, text=True, check=False
+    )
 
 
 def programs(cache):
@@ -31,12 +51,12 @@ def programs(cache):
 
 
 def test_programs_are_there_for_the_next_process_unless_one_is_killed(tmp_path):
-    assert run(tmp_path, 'killed') == -9
+    assert run(tmp_path, 'killed').returncode == -9
     assert programs(tmp_path) == {}
-    assert run(tmp_path) == 0
+    assert run(tmp_path).returncode == 0
     first = programs(tmp_path)
     assert first
-    assert run(tmp_path) == 0
+    assert run(tmp_path).returncode == 0
     assert programs(tmp_path) == first  # nothing was compiled anew
 
 
@@ -50,3 +70,32 @@ def test_only_the_newest_are_kept(tmp_path, monkeypatch):
         os.utime(tmp_path / name, (time.time() - age, time.time() - age))
     compilation_cache._tidy(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ['.running', 'middle', 'new']
+
+
+def test_a_function_is_traced_once_for_each_shape_and_static_argument(tmp_path):
+    def said(*arguments):
+        return run(tmp_path, *arguments, script=CALL).stdout.split('\n')[:-1]
+
+    squares, cubes = '0.0 1.0 4.0', '0.0 1.0 8.0'
+    assert said('3', '2') == ['traced', squares, squares]
+    assert said('3', '2') == [squares, squares]
+    assert said('3', '3') == ['traced', cubes, cubes]
+    assert said('2', '2') == ['traced', '0.0 1.0', '0.0 1.0']
+    for path in (tmp_path / 'jaxcolor').glob('*.stablehlo'):
+        path.write_bytes(path.read_bytes()[:100])
+    assert said('3', '2') == ['traced', squares, squares]  # half a file is none
+    assert said('3', '2') == [squares, squares]
+
+
+def test_a_program_belongs_to_versions_source_and_settings(monkeypatch):
+    def versions():
+        compilation_cache._versions.cache_clear()
+        return compilation_cache._versions()
+
+    first = versions()
+    assert versions() == first
+    with jax.default_matmul_precision('float32'):
+        assert versions() != first
+    monkeypatch.setattr(compilation_cache, '_PACKAGE', ROOT / 'tests')
+    assert versions() != first
+    compilation_cache._versions.cache_clear()
