@@ -137,7 +137,8 @@ def smoke(config: ml_collections.ConfigDict, image_size: int) -> None:
     config.data.update(image_size=image_size, batch_size=8, train_split='train[:8]', test_split='test[:24]')
     if config.data.source.startswith('folder:'):
         config.data.source = 'bundled'
-    config.update(num_steps=24, eval_every=12, log_every=4, warmup_epochs=min(config.warmup_epochs, 8))
+    config.update(num_steps=24, eval_every=12, checkpoint_every=12, log_every=4)
+    config.warmup_epochs = min(config.warmup_epochs, 8)
 
 
 def check_variant(variant: str, *known: str) -> None:

@@ -62,15 +62,15 @@ def wait_for(path, process):
 
 def test_killed_and_run_again_equals_never_killed(tmp_path, compiled):
     """Bit for bit, after SIGTERM and after SIGKILL; and the records have each step once."""
-    often = ('--config.num_steps=60', '--config.checkpoint_every=4', '--config.eval_every=30', '--config.log_every=5')
+    often = ('--config.num_steps=40', '--config.checkpoint_every=4', '--config.eval_every=20', '--config.log_every=5')
     code, out, err = run(SMOKE, f'--workdir={tmp_path}/whole', *often, **compiled)
     assert code == 0, err
     assert 'Traceback' not in err
     assert '24 test pictures' in out
-    assert f'{tmp_path}/whole/samples/60.png' in out
+    assert f'{tmp_path}/whole/samples/40.png' in out
 
     killed = tmp_path / 'killed'
-    for number, step in ((signal.SIGTERM, 8), (signal.SIGKILL, 32)):
+    for number, step in ((signal.SIGTERM, 8), (signal.SIGKILL, 24)):
         process = start(SMOKE, f'--workdir={killed}', *often, **compiled)
         wait_for(killed / 'checkpoints' / str(step), process)
         process.send_signal(number)
@@ -85,7 +85,7 @@ def test_killed_and_run_again_equals_never_killed(tmp_path, compiled):
     assert code == 0, err
     assert 'resuming' in out
 
-    expected, actual = arrays(tmp_path / 'whole', 60), arrays(killed, 60)
+    expected, actual = arrays(tmp_path / 'whole', 40), arrays(killed, 40)
     assert expected.keys() == actual.keys()
     assert len(expected) > 20
     for name, value in expected.items():
@@ -136,7 +136,10 @@ MISTAKES = {
     'early stopping': ([SMOKE, '--config.early_stopping.metric=fid'], "early_stopping.metric='fid'"),
     'size': ([SMOKE, '--config.data.image_size=20'], '20 is not divisible by 2^depth = 8'),
     'pictures cut anew, and kept on the device': ([SMOKE, '--config.data.cache=device'], 'use data.crop=center'),
-    'batch': ([SMOKE, '--config.data.batch_size=9'], 'data.batch_size=9 does not divide among 8 devices; use 8'),
+    'batch': (
+        [SMOKE, '--config.data.batch_size=9', 'XLA_FLAGS=--xla_force_host_platform_device_count=8'],
+        'data.batch_size=9 does not divide among 8 devices; use 8',
+    ),
     'no run to evaluate': ([SMOKE, '--mode=eval', '--workdir={tmp}/none'], 'holds no run'),
     'empty folder': ([SMOKE, '--config.data.source=folder:{tmp}/empty'], '{tmp}/empty'),
     'unreadable folder': ([SMOKE, '--config.data.source=folder:{tmp}/broken'], '{tmp}/broken'),
@@ -145,8 +148,44 @@ MISTAKES = {
 }
 
 
+# The command in a process that has imported all that it needs, which is most of what a mistake costs.
+FORK = """
+import json, os, sys
+from jaxcolor import main
+from jaxcolor.training import console, loop
+
+for line in sys.stdin:
+    arguments, extra, log = json.loads(line)
+    process = os.fork()
+    if not process:
+        os.dup2(os.open(log, os.O_CREAT | os.O_WRONLY), 2)
+        os.environ.update(extra)
+        sys.argv[1:] = arguments
+        main.run()
+    print(os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), flush=True)
+"""
+
+
+@pytest.fixture(scope='module')
+def run_forked(tmp_path_factory):
+    """`run` without its output, for what needs nothing in the environment before JAX is imported."""
+    log = tmp_path_factory.mktemp('forked') / 'log'
+    command = [sys.executable, '-W', 'ignore:os.fork', '-c', FORK]
+    pipes = {'stdin': subprocess.PIPE, 'stdout': subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=environment(), text=True, **pipes) as server:
+
+        def run(*arguments, **extra):
+            log.unlink(missing_ok=True)
+            server.stdin.write(json.dumps([arguments, extra, str(log)]) + '\n')
+            server.stdin.flush()
+            return int(server.stdout.readline()), '', log.read_text()
+
+        yield run
+        server.stdin.close()
+
+
 @pytest.mark.parametrize('mistake', MISTAKES)
-def test_a_mistake_is_explained(tmp_path, mistake):
+def test_a_mistake_is_explained(tmp_path, mistake, run_forked):
     """One or two lines on the error stream that name what is wrong, no traceback, and a status that is not 0."""
     arguments, message = MISTAKES[mistake]
     (tmp_path / 'empty').mkdir()
@@ -156,11 +195,9 @@ def test_a_mistake_is_explained(tmp_path, mistake):
     if not any(argument.startswith('--workdir') for argument in arguments):
         arguments.append(f'--workdir={tmp_path}/run')
     extra = {'TFDS_DATA_DIR': f'{tmp_path}/tfds', 'HF_HUB_OFFLINE': '1', 'HF_HOME': f'{tmp_path}/hub'}
-    extra |= dict(a.split('=') for a in arguments if a.startswith(('JAX_', 'XLA_')))
+    early = dict(a.split('=', 1) for a in arguments if a.startswith(('JAX_', 'XLA_')))
     arguments = [a for a in arguments if not a.startswith(('JAX_', 'XLA_'))]
-    if mistake == 'batch':
-        extra['XLA_FLAGS'] = '--xla_force_host_platform_device_count=8'
-    code, _, err = run(*arguments, **extra)
+    code, _, err = (run if early or not arguments else run_forked)(*arguments, **extra, **early)
     assert code == 1, err
     assert 'Traceback' not in err
     told = err[err.index('error: ') :]
