@@ -76,7 +76,8 @@ def _load(path: Path, export: Callable[[], jax.export.Exported]) -> Callable[...
             exported = jax.export.deserialize(bytearray(path.read_bytes()))
         except Exception:  # not there, or broken: the serializer raises what it likes
             exported = export()
-            path.write_bytes(exported.serialize())
+            with contextlib.suppress(OSError):
+                path.write_bytes(exported.serialize())
         _loaded[path] = jax.jit(exported.call)
     return _loaded[path]
 
