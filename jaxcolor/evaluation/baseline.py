@@ -6,7 +6,7 @@ _TITLES = {'psnr': 'PSNR', 'ssim': 'SSIM', 'mae': 'MAE', 'delta_e': 'Delta E'}
 _MORE_IS_BETTER = ('psnr', 'ssim')
 
 
-def worse_than_grey(scores: Mapping[str, float], floors: Mapping[str, float]) -> str:
+def worse_than_grey(scores: Mapping[str, int | float], floors: Mapping[str, int | float]) -> str:
     """Names the measures by which pictures would better have been left grey; empty if there are none.
 
     Args:

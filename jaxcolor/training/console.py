@@ -85,7 +85,8 @@ def table(scores: Mapping[str, int | float]) -> str:
             floor = _rounded(floors[f'grey_{name}']) if f'grey_{name}' in floors else ''
             lines.append(f'{title:<16}{_rounded(scores[name]):>9}{floor:>9}   {meaning}'.rstrip())
     lines[-1] += f'   (the true pictures: {scores["true_colorfulness"]:.3f})'
-    if worse := worse_than_grey(scores, {name.removeprefix('grey_'): floor for name, floor in floors.items()}):
+    grey = {name.removeprefix('grey_'): value for name, value in scores.items() if name.startswith('grey_')}
+    if worse := worse_than_grey(scores, grey):
         lines.append(f'worse than leaving the pictures grey by: {worse}')
     return '\n'.join(lines)
 

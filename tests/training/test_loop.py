@@ -284,6 +284,8 @@ def test_scores_of_every_space_fit_the_table():
     assert error.split()[2:4] == ['0.0094', '0.0111']
     assert lines[-1].startswith('colorfulness') and 'the true pictures: 0.500' in lines[-1]
     assert table(common | {'psnr': 0.4}).endswith('\nworse than leaving the pictures grey by: PSNR')
+    by_name = dict(sorted((common | {'psnr': 0.4}).items()))  # as JSON may have them
+    assert table(by_name).endswith('\nworse than leaving the pictures grey by: PSNR')
 
 
 def test_patience(config):
