@@ -1,12 +1,9 @@
 """Models by name, in files and on the hub; what is wrong with any of them is said."""
 
-import hashlib
-import http.server
-import threading
-
 import jax
 import numpy as np
 import pytest
+from hub_server import Hub, serve
 from safetensors.numpy import load_file, save_file
 
 from jaxcolor import Colorizer, cli, weights
@@ -16,7 +13,6 @@ from jaxcolor.inference import compilation_cache, weights_file
 from jaxcolor.inference.model import load
 
 SMALL = {'depth': 2, 'filters': 2, 'dropout_layers': 0}
-COMMIT = '0123456789abcdef' * 2 + '01234567'
 GREY = np.linspace(0, 255, 40 * 40).reshape(40, 40).astype(np.uint8)
 
 
@@ -128,48 +124,12 @@ def test_a_run_goes_before_a_model_of_the_same_name(run, tmp_path, monkeypatch):
     assert load('photos').generator.__class__.__name__ == 'EfficientNetUNet'
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
-    """One repository with a model, as huggingface.co sends it."""
-
-    def answer(self):
-        prefix = f'/ann/model/resolve/{self.server.revision}/model.safetensors'
-        known = self.path == prefix
-        self.send_response(200 if known else 404)
-        if known:
-            self.send_header('X-Repo-Commit', COMMIT)
-            self.send_header('ETag', f'"{"f" * 40}"')
-            self.send_header('X-Linked-Etag', f'"{self.server.digest}"')
-            self.send_header('X-Linked-Size', str(len(self.server.content)))
-        else:
-            self.send_header('X-Error-Code', 'RepoNotFound')
-        self.send_header('Content-Length', str(len(self.server.content) if known else 0))
-        self.end_headers()
-        if known and self.command == 'GET':
-            self.wfile.write(self.server.content)
-
-    do_GET = do_HEAD = answer  # noqa: N815
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def hub(file, tmp_path, monkeypatch):
-    constants = pytest.importorskip('huggingface_hub.constants')
-    server = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Hub)
-    server.content, server.revision = file.read_bytes(), 'v1'
-    server.digest = hashlib.sha256(server.content).hexdigest()
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    address = f'http://127.0.0.1:{server.server_port}'
-    monkeypatch.setattr(constants, 'ENDPOINT', address)
-    template = address + '/{repo_id}/resolve/{revision}/{filename}'
-    monkeypatch.setattr(constants, 'HUGGINGFACE_CO_URL_TEMPLATE', template)
-    monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path / 'cache'))
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    with serve(
+        Hub('ann/model', 'v1', {'model.safetensors': file.read_bytes()}), tmp_path / 'cache', monkeypatch
+    ) as hub:
+        yield hub
 
 
 def test_a_model_of_the_hub_at_a_revision(hub, file):
@@ -182,8 +142,8 @@ def test_a_model_of_the_hub_at_a_revision(hub, file):
 
 
 def test_what_the_hub_sent_is_checked(hub):
-    hub.digest = '0' * 64
-    with pytest.raises(UserError, match=f'hf:ann/model@v1: .* not {hub.digest} as the hub says'):
+    right = hub.etags['model.safetensors'] = '0' * 64
+    with pytest.raises(UserError, match=f'hf:ann/model@v1: .* not {right} as the hub says'):
         load('hf:ann/model@v1')
 
 

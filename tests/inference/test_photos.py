@@ -526,7 +526,7 @@ def test_what_is_not_a_file(tmp_path):
         photos.read(tmp_path)
     with pytest.raises(UserError, match=r'^/dev/zero: not a file$'):
         photos.read('/dev/zero')
-    with pytest.raises(UserError, match='null (byte|character)'):
+    with pytest.raises(UserError, match=r'null (byte|character)'):
         photos.read('a\0b.png')
     with pytest.raises(UserError, match=r'^the file is empty$'):
         photos.read(b'')

@@ -1,17 +1,16 @@
 """Pretrained weights from files, from a server that answers as the hub does, and all that can be wrong with them."""
 
 import hashlib
-import http.server
 import logging
 import runpy
 import sys
-import threading
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from hub_server import Hub, serve
 
 from jaxcolor.errors import UserError
 from jaxcolor.models.resnet import ResNet18
@@ -23,7 +22,6 @@ GOLDEN = Path(__file__).parents[1] / 'models' / 'golden'
 MAKE = runpy.run_path(str(GOLDEN / 'resnet_make.py'))
 FILTERS = MAKE['FILTERS']
 NETWORK = ResNetUNet(2, FILTERS)
-COMMIT = '0123456789abcdef' * 2 + '01234567'
 
 
 @pytest.fixture
@@ -241,59 +239,11 @@ def test_a_generator_without_backbone(file):
         load_backbone(UNet(), {'down_0': {}}, {}, str(file))
 
 
-class Hub(http.server.ThreadingHTTPServer):
-    """Answers for the files of one repository as huggingface.co does for those that it keeps under their SHA-256."""
-
-    def __init__(self, files):
-        super().__init__(('127.0.0.1', 0), Resolve)
-        self.files = files
-        self.etags = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        self.requests = []
-
-
-class Resolve(http.server.BaseHTTPRequestHandler):
-    def answer(self):
-        self.server.requests.append(f'{self.command} {self.path}')
-        prefix, _, name = self.path.partition('/resolve/main/')
-        content = self.server.files.get(name)
-        if prefix != '/timm/resnet18' or content is None:
-            self.send_response(404)
-            self.send_header('X-Error-Code', 'RepoNotFound' if prefix != '/timm/resnet18' else 'EntryNotFound')
-            self.send_header('Content-Length', '0')
-            return self.end_headers()
-        self.send_response(200)
-        self.send_header('X-Repo-Commit', COMMIT)
-        self.send_header('ETag', f'"{"f" * 40}"')
-        self.send_header('X-Linked-Etag', f'"{self.server.etags[name]}"')
-        self.send_header('X-Linked-Size', str(len(content)))
-        self.send_header('Content-Length', str(len(content)))
-        self.end_headers()
-        if self.command == 'GET':
-            self.wfile.write(content)
-        return None
-
-    do_GET = do_HEAD = answer  # noqa: N815
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def hub(tmp_path, file, monkeypatch):
-    constants = pytest.importorskip('huggingface_hub.constants')
-    server = Hub({'model.safetensors': file.read_bytes(), 'old/weights.safetensors': file.read_bytes()[:-4]})
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    # What $HF_ENDPOINT and $HF_HUB_CACHE set when the library is imported.
-    address = f'http://127.0.0.1:{server.server_port}'
-    template = address + '/{repo_id}/resolve/{revision}/{filename}'
-    monkeypatch.setattr(constants, 'ENDPOINT', address)
-    monkeypatch.setattr(constants, 'HUGGINGFACE_CO_URL_TEMPLATE', template)
-    monkeypatch.setattr(constants, 'HF_HUB_CACHE', str(tmp_path / 'cache'))
-    yield server
-    server.shutdown()
-    server.server_close()
-    thread.join()
+    files = {'model.safetensors': file.read_bytes(), 'old/weights.safetensors': file.read_bytes()[:-4]}
+    with serve(Hub('timm/resnet18', 'main', files), tmp_path / 'cache', monkeypatch) as hub:
+        yield hub
 
 
 def test_the_hub_is_asked_once_and_its_cache_after_that(fresh, hub, entries):
