@@ -43,6 +43,17 @@ def symbolic_sizes():
     jaxtyping.config.update('jaxtyping_disable', False)
 
 
+def export_or_skip(colorizer, path, file_format, **options):
+    """`export`, where TensorFlow is not older than JAX; that it is, is said and nothing written."""
+    try:
+        return export(colorizer, path, file_format, **options)
+    except UserError as error:
+        if 'can not read the StableHLO of JAX' not in str(error):
+            raise
+        assert not path.exists()
+        pytest.skip(str(error))
+
+
 def forward(colorizer, x):
     return np.asarray(jax.jit(lambda x: colorizer.generator.apply(colorizer.variables, x, train=False))(x))
 
@@ -100,7 +111,7 @@ def test_each_export_says_what_the_flax_model_says_in_its_own_runtime(file_forma
     for case, (name, size, xs, ys) in cases.items():
         arrays = {f'{letter}{i}': array for letter, all_ in (('x', xs), ('y', ys)) for i, array in enumerate(all_)}
         np.savez(tmp_path / f'{case}.npz', **arrays)
-        written = export(colorizers[name], tmp_path / f'{case}.{file_format}', file_format, size=size)
+        written = export_or_skip(colorizers[name], tmp_path / f'{case}.{file_format}', file_format, size=size)
         assert json.loads(written.notes.read_text()) == written.description
         programs = written.path.rglob('*') if written.path.is_dir() else [written.path]
         here = str(Path(cli.__file__).parents[1]).encode()
@@ -258,7 +269,7 @@ def test_a_folder_that_is_no_export_is_never_replaced(colorizers, tmp_path, file
 def test_a_folder_is_whole_or_as_before(colorizers, tmp_path, monkeypatch):
     tf = pytest.importorskip('tensorflow')
     path = tmp_path / 'net'
-    export(colorizers['dcgan'], path, 'savedmodel')
+    export_or_skip(colorizers['dcgan'], path, 'savedmodel')
     before = sorted(file.name for file in path.rglob('*'))
 
     def disk_full(module, folder, signatures):

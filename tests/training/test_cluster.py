@@ -45,6 +45,15 @@ def test_a_process_alone_stops_at_its_own_signals():
         assert asked(range(2, 5)) == signal.SIGTERM
 
 
+@pytest.fixture
+def interruptible():
+    """As in a terminal; a shell has the signal ignored in what it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures('interruptible')
 def test_a_second_interrupt_ends_at_once():
     with cluster.stop_requests() as asked:
         os.kill(os.getpid(), signal.SIGINT)

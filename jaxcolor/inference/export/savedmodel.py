@@ -12,6 +12,7 @@ from jax.experimental import jax2tf
 from jaxtyping import Array, Float, UInt8
 
 from jaxcolor.color import convert
+from jaxcolor.errors import UserError
 from jaxcolor.inference import render
 from jaxcolor.inference.colorizer import LONGEST, Colorizer
 from jaxcolor.inference.export.network import Network, Variables
@@ -24,10 +25,14 @@ def write(network: Network, colorizer: Colorizer, folder: Path) -> dict[str, Any
 
     Its weights are TensorFlow variables. Two signatures: `serving_default`, x -> y; and `colorize`, which takes
     pictures as files, as the service of seed 004 sends them, and returns them in colour.
+
+    Raises:
+      UserError: the installed TensorFlow can not read what the installed JAX writes.
     """
     model = tf.Module()
     model.weights = jax.tree.map(lambda array: tf.Variable(array, trainable=False), network.variables)
     signatures = {'serving_default': _predict(network, model), 'colorize': _colorize(network, colorizer, model)}
+    _check_readable(network, signatures['serving_default'])
     logging.getLogger('tensorflow').setLevel(logging.ERROR)  # it tells of each folder that it writes
     tf.saved_model.save(model, str(folder), signatures=signatures)
     return {
@@ -38,6 +43,20 @@ def write(network: Network, colorizer: Colorizer, folder: Path) -> dict[str, Any
             'its own size, and with its own lightness where sRGB has the colour',
         },
     }
+
+
+def _check_readable(network: Network, predict: Any) -> None:
+    """Runs it once, on the smallest picture: TensorFlow reads StableHLO no earlier, and may be older than JAX."""
+    side = network.size or -(-network.least // network.step) * network.step
+    try:
+        predict(tf.zeros([1, side, side, 1]))
+    except tf.errors.OpError as error:
+        if 'deserialize' not in error.message:
+            raise
+        raise UserError(
+            f'--format=savedmodel: TensorFlow {tf.__version__} can not read the StableHLO of JAX {jax.__version__}; '
+            'export on Python 3.11, which gets an older JAX, or use --format=stablehlo or onnx'
+        ) from error
 
 
 def _predict(network: Network, model: tf.Module) -> Any:
