@@ -1,8 +1,8 @@
 """The model that comes with the package: a U-Net on EfficientNet-Lite0 that says a distribution over (a*, b*).
 
 Photographs of many kinds, 128 px or more, in a folder; the encoder's ImageNet weights come with the extra
-[pretrained]. Half of the pictures have colour hints (Zhang et al. 2017). The shorter side is drawn from 96 to 192 px,
-so that the model serves render sizes of 96 to 256.
+[pretrained]. Half of the pictures have colour hints (Zhang et al. 2017). The shorter side is drawn from 96 to 192 px;
+still the model is best at a render size of 96.
 
     python -m jaxcolor.main --config=configs/photos.py --config.data.source=folder:/path/to/photographs
 """
