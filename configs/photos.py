@@ -16,7 +16,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     configs.check_variant(variant, 'smoke')
     config = configs.default()
     config.data.update(source='folder:photos', image_size=96, max_resize=192, batch_size=32, min_colorfulness=8.0)
-    configs.choose(config, 'space', 'palette', basis='lab', spacing=10.0, sigma=5.0, temperature=1.0, vividness=0.0)
+    configs.choose(config, 'space', 'palette', basis='lab', spacing=10.0, sigma=5.0, temperature=1.0, compression=0.045)
     configs.choose(config, 'generator', 'efficientnet_unet', frozen_blocks=3)
     config.discriminator = None
     config.loss.update(reconstruction='cross_entropy', reconstruction_weight=1.0)

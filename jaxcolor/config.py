@@ -19,6 +19,7 @@ _FREE_FIELDS = (
     'space.temperature',
     'space.rebalance',
     'space.vividness',
+    'space.compression',
     'space.frequencies',
     'generator.frozen_blocks',
 )

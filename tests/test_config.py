@@ -187,7 +187,7 @@ def test_a_config_of_an_older_version_lacks_fields_and_is_the_same():
     config = configs.default()
     configs.choose(config, 'space', 'palette', size=24)
     old = config.to_dict()
-    for section, field in (('space', 'spacing'), ('space', 'vividness'), ('data', 'resize')):
+    for section, field in (('space', 'spacing'), ('space', 'vividness'), ('space', 'compression'), ('data', 'resize')):
         del old[section][field]
     old = ml_collections.ConfigDict(old)
     assert configs.differences(old, config) == {}

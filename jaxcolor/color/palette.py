@@ -5,7 +5,7 @@ Centres are in the units of their basis: R, G, B in 0-255, or the chroma of CIEL
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import jax
@@ -40,6 +40,9 @@ class Palette:
         (Zhang et al. section 2.2, who have 5).
       vividness: what the logarithm of `frequencies` is multiplied by before it is taken from the logits. The mean of a
         distribution is greyer than its members, and grey is the likeliest of all; 0 leaves it so.
+      compression: 0 has the mean of colours as they are. Above, the mean of colours whose chroma C is
+        ln(1 + compression C) / compression, where equal steps look alike: CIEDE2000 (Luo, Cui and Rigg 2001) divides
+        differences in C by 1 + 0.045 C. So a vivid colour that is merely possible moves the mean less (`lab`, `luv`).
       centers: the colours, 3 numbers (rgb) or 2 each; None as long as they have not been learned.
       frequencies: the share of each among the training pixels.
     """
@@ -54,6 +57,7 @@ class Palette:
     spacing: float = 0.0
     sigma: float = 0.0
     vividness: float = 0.0
+    compression: float = 0.0
     centers: tuple[tuple[float, ...], ...] | None = None
     frequencies: tuple[float, ...] | None = None
 
@@ -69,7 +73,7 @@ class Palette:
             )
         if not 0 <= self.rebalance < 1:
             raise UserError(f'space.rebalance is {self.rebalance}: it must be in [0, 1); 0 counts all pixels alike.')
-        for field in ('spacing', 'sigma', 'vividness'):
+        for field in ('spacing', 'sigma', 'vividness', 'compression'):
             if not 0 <= getattr(self, field) < math.inf:
                 raise UserError(f'space.{field} is {getattr(self, field)}: it must be 0 or above.')
             if getattr(self, field) and self.basis == 'rgb':
@@ -133,7 +137,10 @@ class Palette:
         if not self.temperature:
             return centers[jnp.argmax(y, axis=-1)]
         shares = jax.nn.softmax(y / self.temperature, axis=-1)
-        return jnp.einsum('bhwk,kd->bhwd', shares, centers, precision='highest')
+        if self.compression:
+            centers = _scale_chroma(jnp.log1p, centers, self.compression)
+        color = jnp.einsum('bhwk,kd->bhwd', shares, centers, precision='highest')
+        return _scale_chroma(jnp.expm1, color, self.compression) if self.compression else color
 
     def join(self, x: Float[Array, 'b h w 1'], y: Float[Array, 'b p q k']) -> Float[Array, 'b h w 3']:
         """sRGB in [0, 1] of logits; the basis `rgb` does not consult `x`, the others take their lightness from it.
@@ -173,3 +180,10 @@ class Palette:
         if self.centers is None:
             raise UserError('space.centers is None: the colours of this palette have not been learned; train it first.')
         return np.array(self.centers, np.float32)
+
+
+def _scale_chroma(function: Callable[[Array], Array], color: Float[Array, '*b 2'], factor: float) -> Array:
+    """Colours whose chroma C is function(factor C) / factor, their hue kept; `function` is as x near 0."""
+    chroma = factor * jnp.linalg.norm(color, axis=-1, keepdims=True)
+    grey = chroma < 1e-6
+    return color * jnp.where(grey, 1.0, function(chroma) / jnp.where(grey, 1.0, chroma))

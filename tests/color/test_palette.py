@@ -1,5 +1,6 @@
 """Nearest colours against scipy's and scikit-image's, decoding and weights against what NumPy says."""
 
+import dataclasses
 import json
 
 import jax
@@ -242,6 +243,28 @@ def test_vividness_takes_the_prior_from_the_logits():
     np.testing.assert_allclose(palette('lab', temperature=1.0, vividness=1.0).color(said)[0, 0, 0], even, atol=1e-4)
 
 
+def test_compression_takes_the_mean_where_steps_in_chroma_look_alike():
+    compressed = palette('lab', temperature=1.0, compression=0.045)
+    # A colour that is certain stays itself, the neutral one too.
+    certain = 1e4 * jnp.eye(5)[None, None]
+    np.testing.assert_allclose(compressed.color(certain)[0, 0], CENTERS['lab'], rtol=1e-4, atol=1e-4)
+    # Grey, which is likely, and a vivid colour: the mean has less of it, and differs less from what is true.
+    centers = (0.0, 0.0), (30.0, 40.0)
+    two = Palette(size=2, basis='lab', temperature=1.0, centers=centers)
+    said = jnp.log(jnp.asarray([0.7, 0.3]))[None, None, None]
+    plain = np.asarray(two.color(said)[0, 0, 0])
+    mean = np.asarray(dataclasses.replace(two, compression=0.045).color(said)[0, 0, 0])
+    np.testing.assert_allclose(plain, (9, 12), rtol=1e-5)
+    chroma = np.expm1(0.3 * np.log1p(0.045 * 50)) / 0.045
+    np.testing.assert_allclose(mean, (0.6 * chroma, 0.8 * chroma), rtol=1e-5)
+
+    def difference(color: np.ndarray) -> float:
+        to_each = [skimage.color.deltaE_ciede2000((50, *color), (50, *center)) for center in centers]
+        return float(np.dot((0.7, 0.3), to_each))
+
+    assert difference(mean) < 0.97 * difference(plain)
+
+
 def test_logits_of_a_quarter_of_the_size_are_interpolated():
     soft = palette('lab', sigma=5.0, temperature=1.0)
     x, y = jnp.zeros((1, 16, 8, 1)), jax.random.normal(jax.random.key(0), (1, 4, 2, 5))
@@ -251,7 +274,7 @@ def test_logits_of_a_quarter_of_the_size_are_interpolated():
     np.testing.assert_allclose(lab[..., 0], 50, atol=0.05)
 
 
-@pytest.mark.parametrize('field', ['spacing', 'sigma', 'vividness'])
+@pytest.mark.parametrize('field', ['spacing', 'sigma', 'vividness', 'compression'])
 def test_soft_fields_are_checked(field):
     with pytest.raises(UserError, match=f'space.{field} is -1.0: it must be 0 or above'):
         palette('lab', **{field: -1.0})

@@ -204,6 +204,19 @@ def test_the_sizes_are_those_that_the_network_takes(name, fields, least, step):
             'logits: a pixel has the a*, b* of softmax((y - 0.2 * log(max(space.frequencies, 1e-5))) / 1) '
             '@ space.centers; L* = 50 * (x + 1)',
         ),
+        (
+            'palette',
+            {
+                'size': 2,
+                'basis': 'lab',
+                'temperature': 1.0,
+                'compression': 0.045,
+                'centers': ((0.0, 0.0), (9.0, 9.0)),
+            },
+            2,
+            'logits: a pixel has the a*, b* of softmax(y / 1) @ space.centers, whose lengths C are '
+            'ln(1 + 0.045 C) / 0.045 for the mean, and that of the mean (exp(0.045 C) - 1) / 0.045; L* = 50 * (x + 1)',
+        ),
     ],
 )
 def test_the_description_says_what_the_numbers_mean(space, fields, channels, meaning):

@@ -120,7 +120,13 @@ def _meaning(space: Space) -> str:
         if not space.temperature:
             return f'logits: a pixel has the {colors} of space.centers[argmax({y})]{kept}'
         y = f'({y})' if space.vividness else y
-        return f'logits: a pixel has the {colors} of softmax({y} / {space.temperature:g}) @ space.centers{kept}'
+        mean = f'softmax({y} / {space.temperature:g}) @ space.centers'
+        if space.compression:
+            c = f'{space.compression:g}'
+            mean += (
+                f', whose lengths C are ln(1 + {c} C) / {c} for the mean, and that of the mean (exp({c} C) - 1) / {c}'
+            )
+        return f'logits: a pixel has the {colors} of {mean}{kept}'
     if isinstance(space, Rgb):
         return f'sRGB in [0, 1] = clip({"(y + 1) / 2" if space.signed else "y"}, 0, 1)'
     first, second = _AXES[space.name]
