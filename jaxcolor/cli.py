@@ -146,23 +146,25 @@ def _colorize_arguments(parser: argparse.ArgumentParser) -> None:
 def _colorize(arguments: argparse.Namespace) -> int:
     from pathlib import Path
 
-    from jaxcolor.inference import batch, compilation_cache, filing, gather
+    from jaxcolor.batch_inference import batch, discover
+    from jaxcolor.batch_inference.jobs import Filing, GrayTest, Settings
+    from jaxcolor.imaging.photos import Limits
+    from jaxcolor.inference import compilation_cache
     from jaxcolor.inference.colorizer import Colorizer, Options
-    from jaxcolor.inference.photos import Limits
 
     deep = arguments.depth == 16
     if deep and (arguments.gray_test or arguments.format not in ('same', 'png', 'tiff')):
         conflict = '--gray-test' if arguments.gray_test else f'--format={arguments.format}'
         raise UserError(f'--depth=16 does not go with {conflict}; leave one of them out')
-    output = gather.default_output(arguments.paths[0]) if arguments.output is None else Path(arguments.output)
-    jobs = gather.plan(
-        gather.find(arguments.paths, output),
+    output = discover.default_output(arguments.paths[0]) if arguments.output is None else Path(arguments.output)
+    jobs = discover.plan(
+        discover.find(arguments.paths, output),
         output,
         'png' if deep and arguments.format == 'same' else arguments.format,
         samples=arguments.samples,
         compare=arguments.compare,
     )
-    settings = filing.Settings(
+    settings = Settings(
         Options(
             arguments.saturation,
             arguments.temperature,
@@ -177,8 +179,8 @@ def _colorize(arguments: argparse.Namespace) -> int:
         depth=arguments.depth,
         overwrite=arguments.overwrite,
     )
-    gray_test = filing.GrayTest.open(output, anew=arguments.overwrite) if arguments.gray_test else None
-    files = filing.Filing(settings, gray_test)
+    gray_test = GrayTest.open(output, anew=arguments.overwrite) if arguments.gray_test else None
+    files = Filing(settings, gray_test)
     left = [job for job in jobs if not files.is_done(job)]
     tally = batch.Tally()
     if left:
@@ -237,12 +239,12 @@ def _serve_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _serve(arguments: argparse.Namespace) -> int:
     try:
-        from jaxcolor.inference.server import running
-        from jaxcolor.inference.server.settings import Settings
+        from jaxcolor.server import run
+        from jaxcolor.server.settings import Settings
     except ModuleNotFoundError as error:
         raise missing_package(error, 'jaxcolor serve', 'serve') from error
+    from jaxcolor.imaging.photos import Limits
     from jaxcolor.inference.colorizer import Colorizer
-    from jaxcolor.inference.photos import Limits
 
     settings = Settings(
         batch_size=arguments.batch_size,
@@ -255,7 +257,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     )
     logging.getLogger('jaxcolor').setLevel(logging.INFO)
     colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
-    running.run(colorizer, settings, arguments.host, arguments.port)
+    run.run(colorizer, settings, arguments.host, arguments.port)
     return 0
 
 
@@ -283,8 +285,8 @@ def _export_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from jaxcolor.export import export
     from jaxcolor.inference.colorizer import Colorizer
-    from jaxcolor.inference.export import export
 
     colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
     written = export(colorizer, arguments.output, arguments.format, size=arguments.size, overwrite=arguments.overwrite)

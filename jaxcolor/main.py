@@ -10,8 +10,8 @@ from absl import logging as absl_logging
 from ml_collections import config_flags
 
 from jaxcolor import xla_flags
+from jaxcolor.distributed import cluster
 from jaxcolor.errors import InterruptedRunError, UserError, missing_package
-from jaxcolor.training import cluster
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'The experiment, a file of configs/: FILE[:variant].')
 _WORKDIR = flags.DEFINE_string('workdir', None, 'Where the run lives; runs/<name of the config> if left out.')
@@ -34,12 +34,12 @@ def main(argv: list[str]) -> None:
         cluster.join(_HEARTBEAT.value)
         cluster.introduce(_LOG, _CONFIG.value.data.batch_size)
     try:
-        from jaxcolor.training import loop  # after `join`, which must come before any device is touched
-        from jaxcolor.training.console import table
+        from jaxcolor.evaluation.report import table
+        from jaxcolor.training import train  # after `join`, which must come before any device is touched
     except ModuleNotFoundError as error:
         raise missing_package(error, 'training', 'train') from error
 
-    run = loop.train if _MODE.value == 'train' else loop.evaluate_run
+    run = train.train if _MODE.value == 'train' else train.evaluate_run
     scores = run(_CONFIG.value, workdir)
     if jax.process_index() == 0:
         print(f'{table(scores)}\n\n{workdir}/samples/{scores["step"]}.png   {workdir}/curves.png')

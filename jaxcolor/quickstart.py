@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import UInt8
 
 from jaxcolor import Colorizer
-from jaxcolor.data import pictures
 from jaxcolor.data.bundled import PHOTOGRAPHS, open_bundled, photograph
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation import figures, quality
 from jaxcolor.evaluation.baseline import worse_than_grey
+from jaxcolor.imaging import resize
 from jaxcolor.inference import compilation_cache
 
 _RUN = Path('runs', 'quickstart')
@@ -35,7 +35,7 @@ _ROWS = (
 def colorize() -> None:
     """Colours the photographs, and draws them before and after."""
     names = [name for split in PHOTOGRAPHS.values() for name in split] + [_BLACK_AND_WHITE]
-    true = np.stack([pictures.fit(photograph(name).convert('RGB'), _SHOWN) for name in names])
+    true = np.stack([resize.fit(photograph(name).convert('RGB'), _SHOWN) for name in names])
     grey = quality.grey(true)
     colored = quality.in_batches(Colorizer(), grey)
     true[-1] = 255
@@ -46,7 +46,7 @@ def colorize() -> None:
 def compare() -> None:
     """Prints the scores of both models beside grey's, on the tiles of the test split."""
     source = open_bundled('test')
-    true = np.stack([pictures.fit(source.decode(tile, _SCORED), _SCORED) for tile in source.tiles])
+    true = np.stack([resize.fit(source.decode(tile, _SCORED), _SCORED) for tile in source.tiles])
     grey = quality.grey(true)
     colored = {
         'small GAN': quality.in_batches(Colorizer.restore(_RUN), grey),

@@ -41,7 +41,9 @@ def check() -> None:
     Raises:
       UserError: there is one.
     """
-    from jaxcolor.errors import UserError  # not above: tests/fast_compile.py runs this file outside of the package
+    from jaxcolor.errors import (
+        UserError,  # not above: tests/helpers/fast_compile.py runs this file outside of the package
+    )
 
     if strangers := unknown(os.environ.get('XLA_FLAGS', '').split()):
         python = '.'.join(map(str, sys.version_info[:2]))

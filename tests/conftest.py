@@ -4,10 +4,11 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
-import fast_compile
 import pytest
+from helpers import fast_compile
 
 os.environ['XLA_FLAGS'] = ' '.join(
     (os.environ.get('XLA_FLAGS', ''), '--xla_force_host_platform_device_count=8', *fast_compile.FLAGS)
@@ -34,3 +35,11 @@ def _forget_programs() -> Iterator[None]:
     """What a module has compiled would fill gigabytes, and slow down all that allocates, until the run ends."""
     yield
     jax.clear_caches()
+
+
+@pytest.fixture(scope='session')
+def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Returns a function that makes the work directory of a run that took no steps; see `run_maker`."""
+    from helpers.runs import run_maker  # imports the package, whose types pytest's plug-in must have hooked before
+
+    return run_maker(tmp_path_factory.mktemp)

@@ -22,9 +22,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import fast_compile
 import numpy as np
 import tensorstore
+from helpers import fast_compile
 
 ROOT = Path(__file__).parents[1]
 FAULTS = (

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import fast_compile
 import pytest
+from helpers import fast_compile
 
 from jaxcolor import cli, xla_flags
 

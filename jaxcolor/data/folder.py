@@ -7,8 +7,9 @@ from pathlib import Path
 
 from PIL import Image
 
-from jaxcolor.data import pictures, splits
+from jaxcolor.data import splits
 from jaxcolor.errors import UserError
+from jaxcolor.imaging import resize
 
 _LOG = logging.getLogger(__name__)
 
@@ -29,11 +30,11 @@ class Folder:
         try:
             return (self.root / self.names[index]).read_bytes()
         except OSError as error:
-            raise pictures.UnreadableError(error.strerror or str(error)) from error
+            raise resize.UnreadableError(error.strerror or str(error)) from error
 
     def decode(self, record: bytes, at_least: int) -> Image.Image:
-        """See `pictures.load`."""
-        return pictures.load(record, at_least)
+        """See `resize.load`."""
+        return resize.load(record, at_least)
 
     def name(self, index: int) -> str:
         """The path of the file."""
@@ -106,6 +107,6 @@ def _require_a_readable_one(folder: Folder, source: str) -> None:
         try:
             folder.decode(folder[index], at_least=64)
             return
-        except pictures.UnreadableError as error:
+        except resize.UnreadableError as error:
             reason = reason or f'{folder.name(index)}: {error}'
     raise UserError(f'{source}: none of the {len(folder)} pictures can be read ({reason})')

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from jaxcolor.data import pictures
 from jaxcolor.data.sources import Source, open_source
 from jaxcolor.errors import UserError
+from jaxcolor.imaging import resize
 
 Batch = dict[str, np.ndarray]
 
@@ -36,24 +36,24 @@ class Decoder:
         return {'source': self.source, 'size': self.size, 'side': self.side, '_remembered': None}
 
     def __call__(self, index: int, u: float, v: float, side: int | None = None) -> UInt8[np.ndarray, 'size size 3']:
-        """Picture `index`, cut at (u, v) of [0, 1); see `pictures.fit`. Another `side` than the usual may be given.
+        """Picture `index`, cut at (u, v) of [0, 1); see `resize.fit`. Another `side` than the usual may be given.
 
         Raises:
           UnreadableError: it cannot be decoded.
         """
         if side is not None and side != self.side:
-            return pictures.fit(self.source.decode(self.source[index], at_least=2 * side), self.size, u, v, side=side)
+            return resize.fit(self.source.decode(self.source[index], at_least=2 * side), self.size, u, v, side=side)
         if self._remembered is not None and self._known[index]:
-            return pictures.crop(self._remembered[index], self.size, u, v)
+            return resize.crop(self._remembered[index], self.size, u, v)
         # Twice the size: what is lost by a coarse JPEG decoding is then above what survives the scaling.
         image = self.source.decode(self.source[index], at_least=2 * self.side)
         if image.width != image.height:
-            return pictures.fit(image, self.size, u, v, side=self.side)
-        whole = pictures.fit(image, self.side)
+            return resize.fit(image, self.size, u, v, side=self.side)
+        whole = resize.fit(image, self.side)
         if self._remembered is not None:
             self._remembered[index] = whole
             self._known[index] = True  # after the pixels: another thread may be looking
-        return pictures.crop(whole, self.size, u, v)
+        return resize.crop(whole, self.size, u, v)
 
 
 def open_decoder(
@@ -105,7 +105,7 @@ class LoadTrain:
                 try:
                     images.append(self.decoder(index, u, v, side))
                     break
-                except pictures.UnreadableError:
+                except resize.UnreadableError:
                     unreadable.append(index)
             else:
                 raise UserError(f'no picture can be read any more, not even {self.decoder.source.name(index)}')
@@ -138,7 +138,7 @@ class LoadTest:
             try:
                 images[place] = self.decoder(index, 0.5, 0.5)
                 mask[place] = True
-            except pictures.UnreadableError:
+            except resize.UnreadableError:
                 unreadable.append(index)
         return _batch(images, mask, unreadable)
 

@@ -17,10 +17,10 @@ from jaxtyping import Float, Int, UInt8
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
-from jaxcolor.data import pictures
 from jaxcolor.data.loading import Batch, Decoder, LoadTest, LoadTrain, open_decoder
 from jaxcolor.data.sources import Source, open_source
 from jaxcolor.errors import UserError
+from jaxcolor.imaging import resize
 
 T = TypeVar('T')
 
@@ -235,11 +235,11 @@ def _colorfulness(decoder: Decoder, indices: range) -> Float[np.ndarray, ' n']:
     values = np.full(len(indices), np.nan)
     readable, pixels = [], []
     for place, index in enumerate(indices):
-        with contextlib.suppress(pictures.UnreadableError):
+        with contextlib.suppress(resize.UnreadableError):
             pixels.append(decoder(index, 0.5, 0.5)[::step, ::step])
             readable.append(place)
     if readable:
-        values[readable] = pictures.colorfulness(np.stack(pixels))
+        values[readable] = resize.colorfulness(np.stack(pixels))
     return values
 
 
@@ -248,7 +248,7 @@ def _warn_unreadable(source: Source, index: int) -> str:
     name = source.name(index)
     try:
         source.decode(source[index], at_least=1)
-    except pictures.UnreadableError as error:
+    except resize.UnreadableError as error:
         _warn_once(f'{name} cannot be read and is left out: {error}')
     return name
 

@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from PIL import Image, ImageDraw, ImageFont
 
-from jaxcolor.files import write_whole
+from jaxcolor.storage import write_whole
 
 Pictures = UInt8[np.ndarray, 'n h w 3'] | Float[np.ndarray, 'n h w 3']
 Curve = tuple[np.ndarray, np.ndarray]  # steps and values

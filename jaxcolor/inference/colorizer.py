@@ -14,12 +14,13 @@ from etils import epath
 from flax import linen as nn
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
+from jaxcolor.checkpoints.model import Model, load
 from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import Space
 from jaxcolor.errors import UserError
-from jaxcolor.inference import compilation_cache, inputs, render
-from jaxcolor.inference.inputs import Picture
-from jaxcolor.inference.model import Model, load
+from jaxcolor.imaging import arrays
+from jaxcolor.imaging.arrays import Picture
+from jaxcolor.inference import compilation_cache, render
 from jaxcolor.models import sizes
 
 _WORK = 2**20  # pixels in flight: of a batch through the network, of a batch of tiles
@@ -156,7 +157,7 @@ class Colorizer:
         self.check(options)
         stacked = isinstance(image, np.ndarray) and image.ndim == 4
         several = stacked or isinstance(image, list | tuple)
-        pictures = [inputs.read(one) for one in (image if several else [image])]
+        pictures = [arrays.read(one) for one in (image if several else [image])]
         draws = [self._colorize(pictures, options, draw) for draw in range(samples or 1)]
         results = [[p.in_color(drawn[i]) for drawn in draws] for i, p in enumerate(pictures)]
         chosen = results if samples else [drawn[0] for drawn in results]
@@ -357,7 +358,7 @@ def _copy(tiles: Sequence[_Tile], rendered: Any, results: list[np.ndarray]) -> N
 
 
 def _small_copy(picture: Picture, plan: _Plan) -> UInt8[np.ndarray, 'h w 3']:
-    small = inputs.thumbnail(picture.pixels, *plan.content)
+    small = arrays.thumbnail(picture.pixels, *plan.content)
     return np.pad(small, [(0, s - c) for s, c in zip(plan.shape, plan.content, strict=True)] + [(0, 0)], 'symmetric')
 
 

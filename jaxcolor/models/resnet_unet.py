@@ -9,7 +9,7 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, PRNGKeyArray
 
-from jaxcolor.models import state_dict
+from jaxcolor.models import torch_weights
 from jaxcolor.models.layers import Conv, Norm, WithoutDropout, activation, check_divisible
 from jaxcolor.models.resnet import ResNet18
 
@@ -42,8 +42,8 @@ class ResNetUNet(WithoutDropout, nn.Module):
             check_divisible(size, 32, '32')
 
     def load_backbone(self, entries: Mapping[str, np.ndarray], params: Any, batch_stats: Any) -> tuple[Any, Any]:
-        """Return `params` and `batch_stats` with the encoder's of a state dict; see `state_dict.to_flax`."""
-        backbone = state_dict.to_flax(entries, params['backbone'], batch_stats['backbone'])
+        """Return `params` and `batch_stats` with the encoder's of a state dict; see `torch_weights.to_flax`."""
+        backbone = torch_weights.to_flax(entries, params['backbone'], batch_stats['backbone'])
         return {**params, 'backbone': backbone[0]}, {**batch_stats, 'backbone': backbone[1]}
 
     @nn.compact

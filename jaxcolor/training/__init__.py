@@ -1,1 +1,1 @@
-"""training"""
+"""The training program: losses, the step, the loop."""

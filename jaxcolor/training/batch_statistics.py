@@ -18,11 +18,11 @@ import numpy as np
 from jaxtyping import UInt8
 from tqdm import tqdm
 
+from jaxcolor.checkpoints import weights_file
+from jaxcolor.checkpoints.model import Model, load
 from jaxcolor.data import pipeline
 from jaxcolor.errors import UserError
-from jaxcolor.files import write_whole
-from jaxcolor.inference import weights_file
-from jaxcolor.inference.model import Model, load
+from jaxcolor.storage import write_whole
 
 
 def renew(model: Model, images: Iterable[UInt8[np.ndarray, 'b h w 3']]) -> Model:

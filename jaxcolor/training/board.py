@@ -13,7 +13,7 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
-from jaxcolor.files import is_bucket, write_whole
+from jaxcolor.storage import is_bucket, write_whole
 
 _FLUSH_SECONDS = 60
 

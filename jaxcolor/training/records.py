@@ -8,10 +8,10 @@ import jax
 import numpy as np
 from etils import epath
 
+from jaxcolor.distributed import parallel
 from jaxcolor.evaluation.evaluate import Colorings
 from jaxcolor.evaluation.figures import loss_curves, sample_grid, write_png
-from jaxcolor.files import read_text, write_whole
-from jaxcolor.training import parallel
+from jaxcolor.storage import read_text, write_whole
 from jaxcolor.training.board import Board
 
 

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, PRNGKeyArray
 from jaxcolor.color.spaces import Space, build_space
 from jaxcolor.errors import UserError
 from jaxcolor.models import build_discriminator, build_generator
-from jaxcolor.training import objectives
+from jaxcolor.training import losses
 from jaxcolor.training.optimizers import build_optimizer, check_known
 
 Variables = dict[str, Any]
@@ -70,8 +70,8 @@ class Loss:
     label_smoothing: float = 0.0
 
     def __post_init__(self) -> None:
-        check_known('loss.adversarial', self.adversarial, objectives.ADVERSARIAL)
-        check_known('loss.reconstruction', self.reconstruction, objectives.RECONSTRUCTION)
+        check_known('loss.adversarial', self.adversarial, losses.ADVERSARIAL)
+        check_known('loss.reconstruction', self.reconstruction, losses.RECONSTRUCTION)
         if not 0 <= self.label_smoothing < 1:
             raise UserError(f'loss.label_smoothing={self.label_smoothing} is not in [0, 1); 0 leaves labels hard')
         if self.adversarial == 'hinge' and self.label_smoothing:
@@ -88,7 +88,7 @@ class System:
     generator_optimizer: optax.GradientTransformation
     discriminator_optimizer: optax.GradientTransformation
     loss: Loss
-    reconstruction: objectives.Reconstruction
+    reconstruction: losses.Reconstruction
     flip: bool
     hints: bool  # whether the generator takes colour hints, and learns to follow them
     ema_decay: float
@@ -132,7 +132,7 @@ def build_system(
         generator_optimizer=build_optimizer('generator_optimizer', config.generator_optimizer, steps),
         discriminator_optimizer=build_optimizer('discriminator_optimizer', config.discriminator_optimizer, steps),
         loss=loss,
-        reconstruction=objectives.reconstruction(loss.reconstruction, space),
+        reconstruction=losses.reconstruction(loss.reconstruction, space),
         flip=config.data.flip,
         hints=config.generator.get('hints', False),
         ema_decay=config.ema_decay,

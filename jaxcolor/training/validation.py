@@ -12,8 +12,8 @@ from tqdm import tqdm
 
 from jaxcolor.data import pipeline
 from jaxcolor.data.sources import open_source
+from jaxcolor.distributed import parallel
 from jaxcolor.evaluation.evaluate import Colorings, add_scores, colorize, evaluate
-from jaxcolor.training import parallel
 from jaxcolor.training.state import System, TrainState
 
 _SAMPLES = 10

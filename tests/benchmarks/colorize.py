@@ -20,9 +20,10 @@ import numpy as np
 from PIL import Image
 
 from jaxcolor import Colorizer
-from jaxcolor.inference import batch, gather, photos
+from jaxcolor.batch_inference import batch, discover
+from jaxcolor.batch_inference.jobs import Filing, Settings
+from jaxcolor.imaging import photos
 from jaxcolor.inference.colorizer import Options
-from jaxcolor.inference.filing import Filing, Settings
 
 BATCH = 32
 
@@ -31,8 +32,8 @@ def compare_speed(folder: Path, colorizer: Colorizer, count: int, rounds: int) -
     """Prints a line for each round and one of the best."""
     settings = Settings(Options(), photos.Limits(), batch_size=BATCH, quality=95, depth=8, overwrite=True)
     with tempfile.TemporaryDirectory() as output:
-        found = dict(list(gather.find([str(folder)], Path(output)).items())[:count])
-        jobs = gather.plan(found, Path(output), 'same', samples=None, compare=False)
+        found = dict(list(discover.find([str(folder)], Path(output)).items())[:count])
+        jobs = discover.plan(found, Path(output), 'same', samples=None, compare=False)
         pictures = [photos.read(job.source).pixels for job in jobs]
         size = np.mean([picture.shape[0] * picture.shape[1] for picture in pictures])
         print(f'{len(jobs)} photographs, {size / 1e6:.3f} megapixels in the mean, {os.cpu_count()} cores')

@@ -18,10 +18,10 @@ import jax
 import ml_collections
 
 from jaxcolor import config as configs
-from jaxcolor.training import parallel
-from jaxcolor.training.play import play
+from jaxcolor.distributed import parallel
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import build_system, create_state
+from jaxcolor.training.update import play
 
 ROUNDS = 3
 CASES = [(cache, several) for cache in ('host', 'device') for several in (False, True)]

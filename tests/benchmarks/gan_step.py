@@ -21,9 +21,10 @@ import numpy as np
 
 from jaxcolor import config as configs
 from jaxcolor.color.spaces import Lab
-from jaxcolor.training import parallel, totals
-from jaxcolor.training.play import make_update
+from jaxcolor.distributed import parallel
+from jaxcolor.training import train_metrics
 from jaxcolor.training.state import build_system, create_state
+from jaxcolor.training.update import make_update
 
 SETTINGS = {  # image size: (batch, filters, depth of the U-Net, n_layers of the PatchGAN)
     32: (64, 32, 5, 2),
@@ -55,7 +56,7 @@ def jax_step(size: int) -> Step:
     configs.choose(config, 'discriminator', 'patchgan', filters=filters, n_layers=n_layers)
     system = build_system(config, parallel.AXIS)
     state = parallel.replicate(create_state(system, size, jax.random.key(0)))
-    sums = parallel.replicate(totals.empty(adversarial=True))
+    sums = parallel.replicate(train_metrics.empty(adversarial=True))
     update = make_update(system, seed=0, adversarial=True)
     image = parallel.shard({'image': pictures(size)})['image']
 

@@ -11,10 +11,10 @@ import jax
 import numpy as np
 
 from jaxcolor import config as configs
+from jaxcolor.checkpoints.model import Model, build, load
 from jaxcolor.color.spaces import Lab
 from jaxcolor.data import pipeline
 from jaxcolor.errors import UserError, missing_package
-from jaxcolor.inference.model import Model, build, load
 
 ROOT = Path(__file__).parents[2]
 SIZE, RESIZED = 64, 72  # pixels: 256 and 286 in the paper, of which two CPU cores would see too little

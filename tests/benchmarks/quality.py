@@ -28,15 +28,15 @@ import numpy as np
 from flax import linen as nn
 
 from jaxcolor import Colorizer
+from jaxcolor.checkpoints.model import Model, load
 from jaxcolor.color import convert
 from jaxcolor.color.resampling import shrink
-from jaxcolor.data import pictures
 from jaxcolor.data.folder import SPLITS, open_folder
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation import figures, metrics, quality
 from jaxcolor.evaluation.baseline import worse_than_grey
+from jaxcolor.imaging import resize
 from jaxcolor.inference import compilation_cache
-from jaxcolor.inference.model import Model, load
 from jaxcolor.models import efficientnet_weights
 from jaxcolor.models.efficientnet import EfficientNetLite0
 from jaxcolor.training import hints, pretrained
@@ -103,14 +103,14 @@ def read(folder: str, size: int, count: int, min_colorfulness: float) -> np.ndar
 
     def one(index: int) -> np.ndarray | None:
         try:
-            return pictures.fit(source.decode(source[index], size), size)
-        except pictures.UnreadableError as error:
+            return resize.fit(source.decode(source[index], size), size)
+        except resize.UnreadableError as error:
             print(f'left out: {source.name(index)}: {error}', file=sys.stderr)
             return None
 
     with ThreadPoolExecutor() as pool:
         squares = np.stack([picture for picture in pool.map(one, chosen.tolist()) if picture is not None])
-    colorful = pictures.colorfulness(squares) >= min_colorfulness
+    colorful = resize.colorfulness(squares) >= min_colorfulness
     if not colorful.any():
         raise UserError(f'--min-colorfulness={min_colorfulness:g} leaves no picture of {folder}; use less')
     return squares[colorful]

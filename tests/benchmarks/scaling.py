@@ -29,9 +29,9 @@ import ml_collections
 import numpy as np
 
 from jaxcolor import config as configs
-from jaxcolor.training import parallel
+from jaxcolor.distributed import parallel
 from jaxcolor.training.state import System, TrainState, build_system, create_state
-from jaxcolor.training.steps import train_step
+from jaxcolor.training.train_step import train_step
 
 CONFIG = Path(__file__).parents[2] / 'configs' / 'photos_pix2pix.py'
 DEVICES = (8, 64, 512)

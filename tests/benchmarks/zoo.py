@@ -28,10 +28,11 @@ from tqdm import tqdm
 
 from jaxcolor import config as configs
 from jaxcolor.data import pipeline
+from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
-from jaxcolor.training import palette, parallel, totals
-from jaxcolor.training.play import make_update
+from jaxcolor.training import palette, train_metrics
 from jaxcolor.training.state import build_system, create_state
+from jaxcolor.training.update import make_update
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
 SMALL = 32  # pixels; up to this a config keeps its batch, up to as many pictures
@@ -106,9 +107,9 @@ def run(config: ml_collections.ConfigDict, steps: int, advance: Callable[[], Any
     images = parallel.shard(next(pipeline.train_batches(config.data, seed=config.seed)))['image']
     losses, started = [], 0.0
     for step in range(steps):
-        sums = parallel.replicate(totals.empty(adversarial=adversarial))
+        sums = parallel.replicate(train_metrics.empty(adversarial=adversarial))
         state, sums = update(state, sums, images, parallel.shard_numbers())
-        losses.append(totals.means(sums)['reconstruction'])
+        losses.append(train_metrics.means(sums)['reconstruction'])
         if step == 0:
             started = time.perf_counter()  # the first step compiled
         advance()

@@ -10,9 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-import fast_compile
 import numpy as np
 import pytest
+from helpers import fast_compile
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
@@ -152,7 +152,8 @@ MISTAKES = {
 FORK = """
 import json, os, sys
 from jaxcolor import main
-from jaxcolor.training import console, loop
+from jaxcolor.evaluation import report
+from jaxcolor.training import train
 
 for line in sys.stdin:
     arguments, extra, log = json.loads(line)
@@ -309,11 +310,11 @@ try:
 except SystemExit as end:
     assert not end.code, end.code
 from jaxcolor import config as configs
-from jaxcolor.training import loop
+from jaxcolor.training import train
 (workdir,) = pathlib.Path('runs').iterdir()
 config = main._CONFIG.value
 config.num_steps = 24
-loop.train(config, workdir)
+train.train(config, workdir)
 config = configs.from_json((workdir / 'config.json').read_text())
-print(json.dumps([config.to_dict(), loop.evaluate_run(config, workdir)]))
+print(json.dumps([config.to_dict(), train.evaluate_run(config, workdir)]))
 """

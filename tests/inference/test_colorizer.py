@@ -13,7 +13,7 @@ from skimage import color
 from jaxcolor import Colorizer
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation.evaluate import colorize
-from jaxcolor.inference import inputs
+from jaxcolor.imaging import arrays
 
 
 @pytest.fixture(scope='module')
@@ -162,7 +162,7 @@ def test_temperature_mixes_the_palette(palette):
 
 def test_few_shapes_for_many_sizes(colorizer):
     sizes = [(height, width) for height in range(1, 3000, 53) for width in range(1, 3000, 53)]
-    plans = [colorizer._plan(inputs.Picture(np.broadcast_to(np.uint8(0), (*size, 1)))) for size in sizes]
+    plans = [colorizer._plan(arrays.Picture(np.broadcast_to(np.uint8(0), (*size, 1)))) for size in sizes]
     # The shorter side is the network's; the longer one grows by quarters of it, to 4:1.
     assert {min(plan.shape) for plan in plans} == {32}
     assert {max(plan.shape) for plan in plans} == set(range(32, 129, 8))

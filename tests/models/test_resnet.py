@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 from jaxcolor.errors import UserError
-from jaxcolor.models import state_dict
+from jaxcolor.models import torch_weights
 from jaxcolor.models.conv import conv
 from jaxcolor.models.resnet import ResNet18
 from jaxcolor.models.resnet_unet import ResNetUNet, icnr_init
@@ -32,7 +32,7 @@ def encoder(channels):
     golden = np.load(FOLDER / f'resnet_{channels}.npz')
     model = ResNet18(MAKE['FILTERS'])
     shapes = jax.eval_shape(lambda: model.init(jax.random.key(0), picture(channels), False))
-    params, stats = state_dict.to_flax(MAKE['draw_state_dict'](golden), shapes['params'], shapes['batch_stats'])
+    params, stats = torch_weights.to_flax(MAKE['draw_state_dict'](golden), shapes['params'], shapes['batch_stats'])
     return model, golden, {'params': params, 'batch_stats': stats}
 
 

@@ -14,7 +14,9 @@ import json, sys
 import jax
 from jaxcolor import config as configs
 from jaxcolor.errors import UserError
-from jaxcolor.training import cluster, loop, parallel, workdir
+from jaxcolor.distributed import cluster, parallel
+from jaxcolor.training import train
+from jaxcolor.checkpoints import workdir
 cluster.join(100)
 me, folder = jax.process_index(), sys.argv[1]
 
@@ -28,7 +30,7 @@ def small():
 
 def told(config, path):
     try:
-        return loop.train(config, path)
+        return train.train(config, path)
     except UserError as error:
         return str(error)
 
@@ -47,16 +49,16 @@ config.loss.reconstruction = 'cross_entropy'
 config.early_stopping.metric = 'accuracy'
 said['palette'] = told(config, f'{folder}/palette')
 said['centers'] = config.to_dict()['space']['centers']
-said['evaluated'] = loop.evaluate_run(config, f'{folder}/palette')
+said['evaluated'] = train.evaluate_run(config, f'{folder}/palette')
 
-create = loop.create
+create = train.create
 def broken(config, system):
     state = create(config, system)
     if me == 1:
         params = jax.tree.map(lambda a: a.at[..., 0].add(2**-20), state.generator.params)
         state = state.replace(generator=state.generator.replace(params=parallel.replicate(params)))
     return state
-loop.create = broken
+train.create = broken
 said['drift'] = told(small(), f'{folder}/drift')
 print(json.dumps(said))
 """

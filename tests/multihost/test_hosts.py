@@ -40,9 +40,9 @@ try:
 except SystemExit as end:
     if end.code:
         raise
-from jaxcolor.training import loop
+from jaxcolor.training import train
 for workdir in AGAIN:
-    loop.train(main._CONFIG.value, workdir)
+    train.train(main._CONFIG.value, workdir)
 """
 
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from jaxcolor import config as configs
-from jaxcolor.training import accumulation, parallel
+from jaxcolor.distributed import parallel
+from jaxcolor.training import accumulation
 from jaxcolor.training.state import build_system, create_state
-from jaxcolor.training.steps import train_step
+from jaxcolor.training.train_step import train_step
 
 SIZE = 8
 

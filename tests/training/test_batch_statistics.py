@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from jaxcolor import config as configs
+from jaxcolor.checkpoints.model import Model, build
 from jaxcolor.errors import UserError
-from jaxcolor.inference.model import Model, build
 from jaxcolor.training.batch_statistics import renew
 
 

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hub_server import Hub, serve
+from helpers.hub_server import Hub, serve
 
 from jaxcolor.errors import UserError
 from jaxcolor.models.resnet import ResNet18

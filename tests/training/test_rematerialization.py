@@ -10,11 +10,11 @@ import pytest
 from jax.extend import core
 
 from jaxcolor import config as configs
+from jaxcolor.distributed import parallel
 from jaxcolor.models import build_discriminator, build_generator
-from jaxcolor.training import parallel
 from jaxcolor.training.rematerialization import rematerialized
 from jaxcolor.training.state import build_system, create_state
-from jaxcolor.training.steps import train_step
+from jaxcolor.training.train_step import train_step
 
 
 def operations(jaxpr):

@@ -1,0 +1,1 @@
+"""Many files in one go: find them, read ahead, colour, write behind."""

@@ -1,0 +1,201 @@
+"""Many files coloured, so that the device does not wait: threads decode ahead of it and encode behind it."""
+
+import contextlib
+import dataclasses
+import math
+import os
+import sys
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from jaxcolor.batch_inference.discover import Job
+from jaxcolor.batch_inference.jobs import Filing, Loaded, Settings, explain_refusal
+from jaxcolor.errors import InterruptedRunError
+from jaxcolor.imaging import formats
+from jaxcolor.imaging.photos import Limits, PhotoError
+from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.signals import catch_signals
+
+_AHEAD = 2  # batches that are decoded while one is coloured
+_BATCH_PIXELS = 2**24  # a batch with so many takes no further picture
+_IN_FLIGHT = 2**29  # pixels, of originals and results, from reading to having written; one picture alone may have more
+
+
+@dataclasses.dataclass
+class Tally:
+    """What became of pictures."""
+
+    colored: int = 0
+    skipped: int = 0
+    failed: int = 0
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        parts = [f'{self.colored} coloured']
+        if self.skipped:
+            parts.append(f'{self.skipped} skipped, already there')
+        if self.failed:
+            parts.append(f'{self.failed} failed')
+        if self.colored:
+            parts.append(f'{self.seconds:.1f} s, {self.colored / self.seconds:.3g} images/s')
+        return '; '.join(parts)
+
+
+class _Reading(NamedTuple):
+    job: Job
+    cost: int  # pixels in flight
+    loaded: Future[Loaded]
+
+
+def run(colorizer: Colorizer, filing: Filing, jobs: Sequence[Job]) -> Tally:
+    """Colours pictures and writes them, and shows how far it is. One that can't be read is named and left out.
+
+    Raises:
+      UserError: an option that the model does not have; a disk that refuses what is written.
+      InterruptedRunError: SIGTERM or SIGINT came; the pictures under way are written.
+    """
+    colorizer.check(filing.settings.options)
+    start = time.perf_counter()
+    with (
+        catch_signals() as signals,
+        tqdm(total=len(jobs), unit=' photos', dynamic_ncols=True, disable=None) as bar,
+        _threads(os.cpu_count() or 1) as pool,
+        _threads(1) as scout,
+    ):
+        pipeline = _Pipeline(colorizer, filing, pool, bar)
+        batches = _batches(jobs, filing.settings)
+        upcoming = scout.submit(next, batches, None)
+        while not signals:
+            while (batch := upcoming.result()) is not None and pipeline.has_room(batch):
+                pipeline.read(batch)
+                upcoming = scout.submit(next, batches, None)
+            if not pipeline.busy:
+                break
+            pipeline.advance()
+        pipeline.finish()
+        tally = pipeline.tally
+    tally.seconds = time.perf_counter() - start
+    if signals:
+        left = len(jobs) - tally.colored - tally.failed
+        again = ', leave out --overwrite' if filing.settings.overwrite else ''
+        raise InterruptedRunError(signals[0], f'{tally.colored} coloured, {left} to go{again}')
+    return tally
+
+
+class _Pipeline:
+    """The pictures between their files and the files of their results; its methods are of the main thread only."""
+
+    def __init__(self, colorizer: Colorizer, filing: Filing, pool: ThreadPoolExecutor, bar: tqdm):
+        self.tally = Tally()
+        self._colorizer, self._filing, self._pool, self._bar = colorizer, filing, pool, bar
+        self._reading: deque[list[_Reading]] = deque()
+        self._writing: dict[Future[dict[str, float] | None], tuple[Job, int]] = {}
+        self._in_flight = 0
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything is under way."""
+        return bool(self._reading or self._writing)
+
+    def has_room(self, batch: list[tuple[Job, int]]) -> bool:
+        """Whether a batch may be read already."""
+        if len(self._reading) > _AHEAD:
+            return False
+        return not self._in_flight or self._in_flight + sum(cost for _, cost in batch) <= _IN_FLIGHT
+
+    def read(self, batch: list[tuple[Job, int]]) -> None:
+        """Begins to read a batch."""
+        self._in_flight += sum(cost for _, cost in batch)
+        self._reading.append([_Reading(job, cost, self._pool.submit(self._filing.load, job)) for job, cost in batch])
+
+    def advance(self) -> None:
+        """Colours the next batch; if there is none, waits for something to be written."""
+        if self._reading:
+            self._color(self._reading.popleft())
+            self._collect()
+        else:
+            self._collect(FIRST_COMPLETED)
+
+    def finish(self) -> None:
+        """Writes what is coloured, and leaves the rest."""
+        for reading in (one for batch in self._reading for one in batch):
+            reading.loaded.cancel()
+        self._collect(ALL_COMPLETED)
+
+    def _color(self, batch: list[_Reading]) -> None:
+        loaded = []
+        for job, cost, future in batch:
+            try:
+                loaded.append((job, cost, future.result()))
+            except PhotoError as error:
+                self._fail(job, cost, error)
+        options = self._filing.settings.options
+        results = self._colorizer([each.pixels for _, _, each in loaded], **options._asdict())
+        for (job, cost, each), result in zip(loaded, results, strict=True):
+            colorings = [result] if options.samples is None else result
+            self._writing[self._pool.submit(self._filing.save, job, each, colorings)] = job, cost
+
+    def _collect(self, until: str | None = None) -> None:
+        """Takes note of what has been written, after waiting for one (FIRST_COMPLETED) or all of it."""
+        if until is not None:
+            wait(self._writing, return_when=until)
+        for future in [future for future in self._writing if future.done()]:
+            job, cost = self._writing.pop(future)
+            try:
+                scores = future.result()
+            except PhotoError as error:
+                self._fail(job, cost, error)
+                continue
+            gray_test = self._filing.gray_test
+            if gray_test is not None and scores is not None:
+                with explain_refusal(gray_test.scores.path):
+                    gray_test.scores.add(job.name, scores)
+            self.tally.colored += 1
+            self._leave(cost)
+
+    def _fail(self, job: Job, cost: int, error: PhotoError) -> None:
+        line = ' '.join(str(error).splitlines())  # the name of a file may have two
+        self._bar.write(f'failed: {line}', file=sys.stderr)
+        self.tally.failed += 1
+        self._leave(cost)
+
+    def _leave(self, cost: int) -> None:
+        self._in_flight -= cost
+        self._bar.update()
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads that end with what they are doing when the block ends, however it ends."""
+    pool = ThreadPoolExecutor(count)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _batches(jobs: Sequence[Job], settings: Settings) -> Iterator[list[tuple[Job, int]]]:
+    """Small pictures together, large ones alone; each with the pixels that it and its results will have."""
+    batch: list[tuple[Job, int]] = []
+    for job in jobs:
+        cost = _count_pixels(job.source, settings.limits) * (1 + len(job.outputs))
+        if batch and (len(batch) == settings.batch_size or cost + sum(c for _, c in batch) > _BATCH_PIXELS):
+            yield batch
+            batch = []
+        batch.append((job, cost))
+    if batch:
+        yield batch
+
+
+def _count_pixels(path: Path, limits: Limits) -> int:
+    try:
+        with formats.CountedFile(path.open('rb', buffering=0)) as file:
+            return math.prod(formats.open_picture(file, limits.pixels).size)
+    except Exception:  # whatever it is, reading the file will say it
+        return 0

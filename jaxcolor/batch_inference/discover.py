@@ -1,0 +1,170 @@
+"""Which pictures a command line names, and what files each one becomes."""
+
+import dataclasses
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from jaxcolor.errors import UserError
+from jaxcolor.imaging.photos import READABLE, WRITABLE
+
+_LOG = logging.getLogger(__name__)
+
+OUTPUT = 'colorized'  # a folder of results; what is in it is no input unless named
+# What `--format` may be, and the suffix of its files; `same` as the input is besides.
+SUFFIXES = {'png': '.png', 'jpeg': '.jpg', 'webp': '.webp', 'tiff': '.tif'}
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A picture to colour."""
+
+    name: str  # of the file, below the folder that was named
+    source: Path
+    outputs: tuple[Path, ...]  # the picture, or its samples
+    comparison: Path | None  # before and after side by side
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that will be written."""
+        return self.outputs if self.comparison is None else (*self.outputs, self.comparison)
+
+
+def default_output(path: str) -> Path:
+    """Returns where results go if nobody says it: `colorized` in the folder that is named, or in that of the file."""
+    named = Path(path)
+    if named.is_dir():
+        return named / OUTPUT
+    fixed = None if named.exists() else _fixed_part(named)
+    return (named.parent if fixed is None else fixed) / OUTPUT
+
+
+def find(paths: Sequence[str], output: Path) -> dict[Path, Path]:
+    """Finds the pictures that a command line names; nothing is opened.
+
+    A file that is named is taken whatever its suffix. Of folders, all the way down, and of patterns (`*`, `**`, `?`,
+    `[…]`) it is what has the suffix of a picture, and is neither hidden nor in `output` or a folder
+    `colorized`, where an earlier run may have written. A file that is found twice counts once, as it was found first.
+
+    Returns:
+      For each file, in order, its path below the folder or the fixed part of the pattern that named it.
+
+    Raises:
+      UserError: a path that is not there, or has no pictures; an output folder that would fill up with its input.
+    """
+    found: dict[Path, Path] = {}
+    known: set[Path] = set()
+    for name in paths:
+        try:
+            files = list(_named(Path(name), output))
+        except (OSError, ValueError) as error:  # no permission, a name too long, a pattern that makes no sense
+            raise UserError(f'{name}: {getattr(error, "strerror", None) or error}') from error
+        if not files:
+            raise UserError(f'{name}: there are no pictures; known suffixes: {", ".join(sorted(READABLE))}')
+        for file, relative in files:
+            real = file.resolve()
+            if real not in known:
+                known.add(real)
+                found[file] = relative
+    return found
+
+
+def plan(found: dict[Path, Path], output: Path, form: str, *, samples: int | None, compare: bool) -> list[Job]:
+    """Says what files in `output` each picture becomes.
+
+    Args:
+      found: see `find`.
+      output: the folder; the sub-folders of the pictures are kept in it.
+      form: one of `SUFFIXES`, or `same`: that of the input where it can be written, else PNG.
+      samples: how many of each; None for one, that has the name of its input.
+      compare: whether before and after are written side by side as well.
+
+    Raises:
+      UserError: two files would be the same, or one would be an input.
+    """
+    jobs = []
+    for source, relative in found.items():
+        same = relative.suffix if relative.suffix.lower() in WRITABLE else SUFFIXES['png']
+        path = (output / relative).with_suffix(same if form == 'same' else SUFFIXES[form])
+        numbers = [''] if samples is None else [f'-{number}' for number in range(1, samples + 1)]
+        outputs = tuple(_marked(path, mark) for mark in numbers)
+        jobs.append(Job(relative.as_posix(), source, outputs, _marked(path, '-compare') if compare else None))
+    _check_distinct(jobs)
+    return jobs
+
+
+def _named(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
+    """The files that a path names, each with its path below the fixed part of that."""
+    if path.is_dir():
+        if path.resolve() == output.resolve():
+            raise UserError(f'--output={output} is a folder of pictures to colour; choose another')
+        yield from ((file, file.relative_to(path)) for file in _pictures_below(path, output))
+        return
+    if path.exists():
+        if not path.is_file():
+            raise UserError(f'{path} is neither a file nor a folder')
+        yield path, Path(path.name)
+        return
+    fixed = _fixed_part(path)
+    if fixed is None:
+        raise UserError(f'{path}: there is no such file or folder')
+    # Of a pattern that covers the output folder, what is in there is left out.
+    written = output.resolve() if fixed.resolve() in output.resolve().parents else None
+    # Unlike the module glob, this does not follow links for `**`, which may lead in a circle.
+    for match in sorted(fixed.glob(str(path.relative_to(fixed)))):
+        relative = match.relative_to(fixed)
+        hidden = any(part.startswith('.') or part == OUTPUT for part in relative.parts)
+        if hidden or match.resolve() == written or written in match.resolve().parents:
+            continue
+        if match.is_dir():
+            yield from ((file, file.relative_to(fixed)) for file in _pictures_below(match, output))
+        elif _is_picture(match):
+            yield match, relative
+
+
+def _fixed_part(path: Path) -> Path | None:
+    """The folder before the first part of `path` that is a pattern; None if no part is."""
+    for place, part in enumerate(path.parts):
+        if any(character in part for character in '*?['):
+            return Path(*path.parts[:place])
+    return None
+
+
+def _pictures_below(root: Path, output: Path) -> Iterator[Path]:
+    """The pictures of a folder and its sub-folders, sorted; see `find`."""
+    avoid = {output.resolve()}
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_warn):
+        avoid.add(Path(folder).resolve())  # a link may lead in a circle
+        subfolders[:] = sorted(
+            s for s in subfolders if s[0] != '.' and s != OUTPUT and Path(folder, s).resolve() not in avoid
+        )
+        # macOS writes ._name.jpg beside name.jpg.
+        yield from (Path(folder, f) for f in sorted(files) if f[0] != '.' and _is_picture(Path(folder, f)))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in READABLE and path.is_file()
+
+
+def _warn(error: OSError) -> None:
+    _LOG.warning('%s is left out: %s', error.filename, error.strerror)
+
+
+def _marked(path: Path, mark: str) -> Path:
+    return path.with_name(f'{path.stem}{mark}{path.suffix}')
+
+
+def _check_distinct(jobs: list[Job]) -> None:
+    sources = {job.source.resolve() for job in jobs}
+    taken: dict[Path, Path] = {}
+    for job in jobs:
+        for file in (path.resolve() for path in job.files):
+            if file in sources:
+                raise UserError(f'{job.source} would be written over the input {file}; choose another --output')
+            if file in taken:
+                raise UserError(
+                    f'{taken[file]} and {job.source} would both be written to {file}\n'
+                    'colour them into folders of their own, or name a folder that holds both'
+                )
+            taken[file] = job.source

@@ -1,0 +1,146 @@
+"""One file before and after it is coloured: what the threads of `batch` do."""
+
+import contextlib
+import dataclasses
+import errno
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+
+from jaxcolor.batch_inference import gray_test
+from jaxcolor.batch_inference.discover import Job
+from jaxcolor.errors import UserError
+from jaxcolor.evaluation import report
+from jaxcolor.imaging import arrays, photos
+from jaxcolor.imaging.photos import Limits, Photo, PhotoError
+from jaxcolor.inference.colorizer import Options
+from jaxcolor.storage import write_whole
+
+Pixels = UInt8[np.ndarray, 'h w _'] | UInt16[np.ndarray, 'h w _']
+Wide = UInt8[np.ndarray, 'h wide 3'] | UInt16[np.ndarray, 'h wide 3']
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How files are read, coloured and written."""
+
+    options: Options
+    limits: Limits
+    batch_size: int
+    quality: int  # of JPEG and WebP, 1 to 100
+    depth: int  # bits a channel: 8, or 16 in PNG and TIFF
+    overwrite: bool
+
+
+class GrayTest(NamedTuple):
+    """Pictures are greyed, coloured, and compared with what they were."""
+
+    score: gray_test.Score
+    scores: gray_test.Scores
+
+    @classmethod
+    def open(cls, folder: Path, *, anew: bool) -> 'GrayTest':
+        """Goes on with the scores that are in `folder`, or begins `anew`.
+
+        Raises:
+          UserError: the metrics' libraries are not installed; the folder can't be written.
+        """
+        with explain_refusal(folder):
+            return cls(gray_test.make_score(), gray_test.Scores(folder, anew=anew))
+
+    def table(self, names: Sequence[str]) -> str:
+        """The mean scores of pictures as training prints them; empty if none has any."""
+        means = self.scores.means(names)
+        return report.table(means) if means['pictures'] else ''
+
+
+class Loaded(NamedTuple):
+    """A picture that has been read."""
+
+    photo: Photo
+    truth: Photo | None  # before it was greyed
+    pixels: Pixels  # the photo's, in the depth that they are coloured in
+
+
+@dataclasses.dataclass(frozen=True)
+class Filing:
+    """Reads pictures, and writes what became of them; from any thread."""
+
+    settings: Settings
+    gray_test: GrayTest | None = None
+
+    def is_done(self, job: Job) -> bool:
+        """Whether all that would be written of a picture is there, and shall stay."""
+        if self.settings.overwrite or not all(file.exists() for file in job.files):
+            return False
+        return self.gray_test is None or job.name in self.gray_test.scores
+
+    def load(self, job: Job) -> Loaded:
+        """Reads a picture.
+
+        Raises:
+          PhotoError: it can't be read, or has no colours where these are to be compared.
+        """
+        photo, truth = photos.read(job.source, self.settings.limits), None
+        if self.gray_test is not None:
+            if photo.pixels.shape[2] == 1:
+                raise PhotoError(f'{job.source}: it is grey already; --gray-test takes colour photographs')
+            photo, truth = gray_test.greyed(photo), photo
+        deeper = self.settings.depth == 16 and photo.pixels.dtype == np.uint8
+        return Loaded(photo, truth, photo.pixels * np.uint16(257) if deeper else photo.pixels)
+
+    def save(self, job: Job, loaded: Loaded, colorings: Sequence[Pixels]) -> dict[str, float] | None:
+        """Writes the colourings of a picture, where they are not there yet; returns their scores, if any are wanted.
+
+        Raises:
+          PhotoError: the format can't hold the picture, or the file system its name.
+          UserError: the disk is full, or not to be written.
+        """
+        photo, truth, pixels = loaded
+        if self.settings.depth == 8:
+            pixels, *colorings = (arrays.eight_bits(each) for each in (pixels, *colorings))
+        for path, coloring in zip(job.outputs, colorings, strict=True):
+            self._write(path, photo, coloring)
+        if job.comparison is not None:
+            self._write(job.comparison, *_side_by_side(photo, [pixels, *colorings, *([truth.pixels] if truth else [])]))
+        if self.gray_test is None or truth is None:
+            return None
+        return self.gray_test.score(colorings, photo.pixels, truth.pixels)
+
+    def _write(self, path: Path, photo: Photo, coloring: Wide) -> None:
+        if path.exists() and not self.settings.overwrite:
+            return
+        form = photos.WRITABLE[path.suffix.lower()]
+        try:
+            encoded = photos.encode(photo, coloring, form, quality=self.settings.quality)
+        except PhotoError as error:
+            raise PhotoError(f'{path}: {error}') from error
+        with explain_refusal(path):
+            write_whole(path, encoded)
+
+
+@contextlib.contextmanager
+def explain_refusal(path: Path) -> Iterator[None]:
+    """Turns what a file system says when it won't take `path` into a `UserError`, which ends the command.
+
+    Where that is about the name of the file alone it is a `PhotoError`, which does not.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = f'{path} can not be written: {error.strerror}'
+        if error.errno in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
+            raise PhotoError(reason) from error
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = 'make room and run the same line again to go on from there' if full else 'choose another --output'
+        raise UserError(f'{reason}; {remedy}') from error
+
+
+def _side_by_side(photo: Photo, parts: Sequence[Pixels]) -> tuple[Photo, Wide]:
+    """The parts from left to right, and the photo that such a picture is written with."""
+    wide = np.concatenate([np.broadcast_to(part, (*part.shape[:2], 3)) for part in parts], axis=1)
+    alpha = None if photo.alpha is None else np.tile(photo.alpha, (1, len(parts)))
+    return dataclasses.replace(photo, pixels=wide[..., :1], alpha=alpha), wide

@@ -1,0 +1,213 @@
+"""Checkpoints: the newest few and the best, written while training goes on, read back even if one is broken."""
+
+import contextlib
+import errno
+import gc
+import json
+import logging
+import math
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+from etils import epath
+from orbax.checkpoint import checkpoint_managers
+
+from jaxcolor.checkpoints import msgpack_handler
+from jaxcolor.distributed import parallel
+from jaxcolor.errors import UserError
+from jaxcolor.storage import explain_bucket, is_bucket, move_folder
+
+_HIGHER_IS_BETTER = ('psnr', 'ssim', 'colorfulness', 'accuracy')
+
+_LOG = logging.getLogger(__name__)
+
+# In a bucket no folder is renamed at once: there this file, written last, tells a checkpoint from half of one.
+_COMMIT = ocp.path.atomicity.COMMIT_SUCCESS_FILE
+
+
+def goodness(metric: str, scores: Mapping[str, int | float]) -> float:
+    """Returns `metric` of `scores` so that more is better; minus infinity if it was not measured."""
+    value = scores.get(metric, math.nan)
+    if math.isnan(value):
+        return -math.inf
+    return value if metric in _HIGHER_IS_BETTER else -value
+
+
+def complete_steps(folder: epath.Path) -> list[int]:
+    """Returns the steps of the checkpoints in `folder` that were written to their end, oldest first.
+
+    Raises:
+      UserError: the bucket refuses.
+    """
+    with explain_bucket(folder, 'read'):
+        found = [path for path in (folder.iterdir() if folder.is_dir() else ()) if path.name.isdigit()]
+        return sorted(int(path.name) for path in found if not is_bucket(path) or (path / _COMMIT).exists())
+
+
+class Checkpoints:
+    """The checkpoints of one work directory, `<workdir>/checkpoints/<step>/`.
+
+    Saving is asynchronous: a failure shows at the next call, as a `UserError`.
+    """
+
+    def __init__(self, workdir: epath.PathLike, *, keep: int = 1, metric: str = 'delta_e'):
+        """Opens the folder, and creates it where it is missing.
+
+        Args:
+          workdir: a path, or an address such as `gs://…`.
+          keep: how many of the newest stay.
+          metric: the score by which one more stays, the best.
+
+        Raises:
+          UserError: the bucket refuses.
+        """
+        folder = epath.Path(workdir) / 'checkpoints'
+        # Orbax refuses relative paths; `resolve` would mistake a bucket's address for one.
+        self.path = folder if is_bucket(folder) else folder.resolve()
+        self._whole = msgpack_handler.is_needed(folder)
+        self._metric = metric
+        by_file = _committed_by_file() if self._whole else {}
+        self._hook_before, sys.unraisablehook = sys.unraisablehook, partial(_hush, sys.unraisablehook)
+        newest = checkpoint_managers.LatestN(n=keep)
+        best = checkpoint_managers.BestN(n=1, get_metric_fn=self._goodness)
+        options = ocp.CheckpointManagerOptions(
+            best_fn=self._goodness,
+            preservation_policy=checkpoint_managers.AnyPreservationPolicy([newest, best]),
+            cleanup_tmp_directories=True,
+            **by_file,
+        )
+        with explain_bucket(self.path, 'opened'):
+            self._manager = ocp.CheckpointManager(self.path, options=options)
+
+    def _goodness(self, scores: Mapping[str, int | float]) -> float:
+        return goodness(self._metric, scores)
+
+    @property
+    def steps(self) -> list[int]:
+        """The steps of the complete checkpoints, oldest first."""
+        return sorted(self._manager.all_steps())
+
+    def save(self, step: int, state: Any, scores: Mapping[str, int | float] | None = None) -> None:
+        """Starts to save `state`, with its evaluation if it has one; returns when its arrays may be overwritten.
+
+        Raises:
+          UserError: the disk is full or refuses; what was saved before stays.
+        """
+        with self._explain_failure():
+            joined = parallel.join_copies(state)
+            item = msgpack_handler.WholeSave(joined) if self._whole else ocp.args.StandardSave(joined)
+            self._manager.save(step, args=ocp.args.Composite(state=item), metrics=dict(scores or {}))
+
+    def restore(self, target: Any, *, best: bool = False) -> tuple[int, Any] | None:
+        """Returns the step and the state of the newest checkpoint that can be read; None if there is none.
+
+        Those that come before it and can't be read are renamed `<step>.corrupt`, with a warning each.
+
+        Args:
+          target: arrays or `jax.ShapeDtypeStruct`s like the state that was saved.
+          best: by the recorded score rather than by age; of equals, the newest.
+
+        Raises:
+          UserError: there are checkpoints, and none can be read; what is still being saved can't be.
+        """
+        self.wait()
+        order = complete_steps(self.path)[::-1]
+        if best:
+            order.sort(key=self._recorded, reverse=True)
+        order = json.loads(parallel.words_of_first(json.dumps(order)) or '[]')
+        abstract = parallel.abstract_global(target)
+        item = msgpack_handler.WholeRestore(abstract) if self._whole else ocp.args.StandardRestore(abstract)
+        unreadable: dict[int, str] = {}
+        for step in order:
+            reason = ''
+            try:
+                restored = self._manager.restore(step, args=ocp.args.Composite(state=item))
+            except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
+                reason = first_line(error)
+            if not parallel.all_agree(not reason):
+                unreadable[step] = reason or 'another host can not read it'
+            else:
+                for broken, reason in unreadable.items():
+                    _LOG.warning('checkpoint %d is broken and set aside, taking %d: %s', broken, step, reason)
+                    self._set_aside(broken)
+                return step, parallel.replicate_local(restored.state)
+            gc.collect()  # now, while `_hush` listens, the reads that Orbax left unfinished complain
+        if unreadable:
+            step, reason = next(iter(unreadable.items()))
+            raise UserError(
+                f'none of the checkpoints {sorted(unreadable)} in {self.path} can be read ({step}: {reason}); '
+                'move that folder away to train from the start'
+            )
+        return None
+
+    def wait(self) -> None:
+        """Waits until everything is on disk.
+
+        Raises:
+          UserError: it could not all be written; what was saved before stays.
+        """
+        with self._explain_failure():
+            self._manager.wait_until_finished()
+
+    def close(self) -> None:
+        """Waits as `wait` does, and lets go of the folder."""
+        try:
+            self.wait()
+        finally:
+            self._manager.close()
+            sys.unraisablehook = self._hook_before
+
+    def _recorded(self, step: int) -> float:
+        return self._goodness(self._manager.metrics(step) or {})
+
+    def _set_aside(self, step: int) -> None:
+        if jax.process_index() == 0:
+            move_folder(self.path / str(step), self.path / f'{step}.corrupt')
+        parallel.wait_for_all(f'checkpoint {step} is set aside')
+        self._manager.reload()
+
+    @contextlib.contextmanager
+    def _explain_failure(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception as error:  # As above: OSError, ValueError and JaxRuntimeError have all been seen.
+            if isinstance(error, jax.errors.JaxRuntimeError) and jax.process_count() > 1:
+                raise  # another process is lost
+            # Orbax may count the one that failed, so the disk is asked.
+            whole = complete_steps(self.path)
+            raise UserError(
+                f'could not save a checkpoint in {self.path}: {first_line(error)}\n'
+                f'earlier checkpoints {whole} are whole; {"" if is_bucket(self.path) else "make room and "}'
+                'run the same line again to resume'
+            ) from error
+
+
+def _committed_by_file() -> dict[str, Any]:
+    """The option that has Orbax write `_COMMIT` in s3:// too, as it does in gs://."""
+    if not hasattr(ocp.options, 'AtomicityOptions'):
+        raise UserError(
+            f'checkpoints in s3:// need orbax-checkpoint 0.12.4, this is {ocp.__version__}: '
+            'pip install --upgrade orbax-checkpoint'
+        )
+    return {'atomicity_options': ocp.options.AtomicityOptions(ocp.options.AtomicityMode.COMMIT_FILE)}
+
+
+def first_line(error: Exception) -> str:
+    """Returns what a failed read or write says, without the lines that only developers of Orbax understand."""
+    text = str(error) or repr(error)
+    full = os.strerror(errno.ENOSPC)  # TensorStore says it at the end of several lines
+    return full if full in text else text.splitlines()[0][:200]
+
+
+def _hush(hook: Callable[[Any], object], complaint: Any) -> None:
+    """Passes on what nobody caught, but for the reads and writes of arrays beside one that failed.
+
+    Those end after Orbax has closed the event loop that waited for them; the failure itself is raised.
+    """
+    if str(complaint.exc_value) != 'Event loop is closed':
+        hook(complaint)

@@ -1,0 +1,132 @@
+"""A generator as a run left it: rebuilt from `config.json` and one checkpoint, without what training needs."""
+
+import json
+import logging
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+import orbax.checkpoint as ocp
+from etils import epath
+from flax import linen as nn
+
+from jaxcolor import config as configs
+from jaxcolor import storage, weights
+from jaxcolor.checkpoints import msgpack_handler
+from jaxcolor.checkpoints.manager import complete_steps, first_line, goodness
+from jaxcolor.checkpoints.model import Model, build
+from jaxcolor.errors import UserError
+
+_LOG = logging.getLogger(__name__)
+
+
+def restore(workdir: epath.PathLike, checkpoint: str | int | None = None) -> Model:
+    """Reads the generator of a run; its averaged weights (`ema_decay`) where it kept any.
+
+    Args:
+      workdir: a path, or an address such as `gs://…`.
+      checkpoint: `latest`, `best` (by the run's `early_stopping.metric`), or a step. Left out, it is the run's
+        outcome: the best if it stops early, else the latest.
+
+    Raises:
+      UserError: no run, no such checkpoint, or none that can be read.
+    """
+    root = storage.folder(workdir)
+    config = _read_config(root)
+    space, generator = build(config)
+    shapes = _shapes_of(config, generator)
+    wanted = {'generator': {'params': shapes['params'], 'batch_stats': shapes.get('batch_stats', {})}}
+    if config.ema_decay:
+        wanted['ema_params'] = wanted['generator'].pop('params')
+    step, found = _first_readable(root / 'checkpoints', _order(root / 'checkpoints', config, checkpoint), wanted)
+    params = found['ema_params'] if config.ema_decay else found['generator']['params']
+    return Model(config, step, space, generator, {'params': params, **_without_nothing(found['generator'])})
+
+
+def _without_nothing(player: dict[str, Any]) -> dict[str, Any]:
+    return {'batch_stats': player['batch_stats']} if player.get('batch_stats') else {}
+
+
+def _read_config(root: epath.Path) -> ml_collections.ConfigDict:
+    path = root / 'config.json'
+    text = storage.read_text(path)
+    if text is None:
+        there = root.is_dir()
+        raise UserError(
+            f'{root} holds no run: {"it has no config.json" if there else "there is no such folder"}; name the work '
+            f'directory of a training run, such as runs/quickstart, or one of {", ".join(weights.names())}'
+        )
+    try:
+        return configs.from_json(text)
+    except ValueError as error:
+        raise UserError(f'{path} is not JSON ({error}); take another run, or restore that file') from error
+
+
+def _order(folder: epath.Path, config: ml_collections.ConfigDict, checkpoint: str | int | None) -> list[int]:
+    """The steps to try, the wanted one first."""
+    steps = complete_steps(folder)[::-1]
+    if not steps:
+        raise UserError(f'{folder} has no checkpoint; train first: python -m jaxcolor.main --config=…')
+    if checkpoint is None:
+        checkpoint = 'latest' if config.early_stopping.patience is None else 'best'
+    if checkpoint == 'latest':
+        return steps
+    if checkpoint == 'best':
+        return sorted(steps, key=lambda step: _recorded(folder / str(step), config), reverse=True)
+    if not str(checkpoint).isdigit() or int(checkpoint) not in steps:
+        known = ', '.join(map(str, sorted(steps)))
+        raise UserError(f'checkpoint={checkpoint!r} is not in {folder}; use latest, best, or a step: {known}')
+    return [int(checkpoint)]
+
+
+def _recorded(checkpoint: epath.Path, config: ml_collections.ConfigDict) -> float:
+    try:
+        scores = json.loads((checkpoint / 'metrics' / 'metrics').read_text())
+    except (OSError, ValueError):
+        scores = {}
+    return goodness(config.early_stopping.metric, scores)
+
+
+def _first_readable(folder: epath.Path, steps: list[int], wanted: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    kinds = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
+    arguments = ocp.args.PyTreeRestore(item=wanted, restore_args=kinds, partial_restore=True)
+    reasons: list[str] = []
+    # Orbax refuses relative paths; `resolve` would mistake a bucket's address for one.
+    folder = folder if storage.is_bucket(folder) else folder.resolve()
+    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+        for step in steps:
+            try:
+                item = folder / str(step) / 'state'
+                whole = msgpack_handler.is_needed(item)
+                found = msgpack_handler.read(item, wanted) if whole else checkpointer.restore(item, args=arguments)
+                _check(wanted, found)  # a partial restore leaves out what is not there, and takes any shape
+            except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
+                reasons.append(f'{step}: {first_line(error)}')
+                continue
+            for reason in reasons:
+                _LOG.warning('checkpoint %s; taking %d', reason, step)
+            return step, found
+    raise UserError(f'no checkpoint in {folder} can be read as the model of its config.json ({reasons[0]})')
+
+
+def _shapes_of(config: ml_collections.ConfigDict, generator: nn.Module) -> dict[str, Any]:
+    """`jax.ShapeDtypeStruct`s like the variables of a generator."""
+    size = config.data.image_size
+    x = jnp.zeros((1, size, size, 1), jnp.float32)
+    return jax.eval_shape(lambda: generator.init(jax.random.key(0), x, train=False))
+
+
+def _check(wanted: Any, found: Any) -> None:
+    """ValueError unless `found` has the arrays of `wanted`, in its shapes."""
+    arrays = {_name(path): array for path, array in jax.tree_util.tree_leaves_with_path(found)}
+    for path, shape in jax.tree_util.tree_leaves_with_path(wanted):
+        name, array = _name(path), arrays.get(_name(path))
+        if not isinstance(array, np.ndarray) or array.shape != shape.shape:
+            has = f'is {array.shape}' if isinstance(array, np.ndarray) else 'is missing'
+            raise ValueError(f'{name} {has}, should be {shape.shape}')
+
+
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator='/')

@@ -1,0 +1,153 @@
+"""A trained generator as a file of weights, or a program for other runtimes: StableHLO, SavedModel, ONNX."""
+
+import importlib
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+
+from jaxcolor.checkpoints import weights_file
+from jaxcolor.errors import UserError, missing_package
+from jaxcolor.export import metadata
+from jaxcolor.export.network import Network
+from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.storage import write_whole
+
+_SAVED_MODEL = 'saved_model.pb'  # what makes a folder a SavedModel
+
+
+class Export(NamedTuple):
+    """What was written: a file or folder, and the JSON that describes it."""
+
+    path: Path
+    notes: Path
+    description: dict[str, Any]
+
+    def __str__(self) -> str:
+        """What a person wants to know first: where, how large, which shapes, how to call it."""
+        files = self.path.rglob('*') if self.path.is_dir() else [self.path]
+        size = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
+        said = self.description
+        shapes = ' -> '.join(
+            f'{array["name"]} {array["dtype"]} [{", ".join(map(str, array["shape"]))}]'
+            for array in (said['input'], said['output'])
+        )
+        sizes = said['sizes']['height_and_width']
+        limits = ''
+        if isinstance(sizes, dict):
+            limits = f'; h and w multiples of {sizes["multiple_of"]}, {sizes["at_least"]} or more'
+        usage = ''.join(f'\n    {line}' for line in said['usage'])
+        described = '' if self.notes == self.path else f', described in {self.notes}'
+        return f'{self.path} ({size:.1f} MB){described}\n{shapes}{limits}\n{usage}'
+
+
+def export(
+    colorizer: Colorizer, path: str | Path, file_format: str, *, size: int | None = None, overwrite: bool = False
+) -> Export:
+    """Writes the generator, whole or not at all, and a JSON that says what it takes and gives (`describe`).
+
+    Args:
+      colorizer: whose generator, in inference: norms by their running statistics, no dropout, float32.
+      path: `safetensors` writes this file, which says all; `stablehlo` and `onnx` write this file, and
+        `<path>.json` beside it; `savedmodel` writes this folder, with `jaxcolor.json` in it.
+      file_format: `safetensors`, `stablehlo`, `savedmodel` or `onnx`.
+      size: take pictures of size x size alone, which XLA makes faster programs of for CPUs; left out, of any size
+        that the network can. The batch may have any size.
+      overwrite: replace an export that is there.
+
+    Raises:
+      UserError: there is something at `path`, it can't be written, a package is missing, or a size that the
+        network can't take.
+    """
+    path = Path(path)
+    if file_format == 'safetensors':
+        return _export_weights(colorizer, path, size, overwrite)
+    folder = file_format == 'savedmodel'
+    notes = path / 'jaxcolor.json' if folder else path.with_name(f'{path.name}.json')
+    _check_free(path, notes, folder, overwrite)
+    network = Network.of(colorizer, size)
+    write = _writer(file_format)
+    description = metadata.describe(colorizer, network, file_format, path)
+    with _explain_refusal(path), _without_paths():
+        if folder:
+            with _whole_folder(path) as temporary:
+                description |= write(network, colorizer, temporary)
+                (temporary / notes.name).write_text(_to_json(description))
+        else:
+            content, more = write(network, description)
+            description |= more
+            write_whole(path, content)
+            write_whole(notes, _to_json(description).encode())
+    return Export(path, notes, description)
+
+
+def _export_weights(colorizer: Colorizer, path: Path, size: int | None, overwrite: bool) -> Export:
+    if size is not None:
+        raise UserError(f'--size={size} does not go with --format=safetensors, which takes any; leave it out')
+    if path.suffix != '.safetensors':
+        raise UserError(f'--output={path} would not be known as a model again; use {path.name}.safetensors')
+    _check_free(path, path, False, overwrite)
+    with _explain_refusal(path):
+        write_whole(path, weights_file.encode(colorizer.config, colorizer.step, colorizer.variables))
+    return Export(path, path, metadata.describe(colorizer, Network.of(colorizer), 'safetensors', path))
+
+
+def _writer(file_format: str) -> Callable[..., Any]:
+    """The function that writes a format; TensorFlow and ONNX are imported for those who ask for them alone."""
+    try:
+        return importlib.import_module(f'jaxcolor.export.{file_format}').write
+    except ModuleNotFoundError as error:
+        raise missing_package(error, f'--format={file_format}', 'export') from error
+
+
+def _check_free(path: Path, notes: Path, folder: bool, overwrite: bool) -> None:
+    for taken in filter(Path.exists, (path, notes)):
+        ours = (taken / _SAVED_MODEL).is_file() if folder else taken.is_file()
+        if not ours and taken == path:
+            raise UserError(f'{path} is there and no export of this format; choose another --output')
+        if not overwrite:
+            raise UserError(f'{taken} is there; choose another --output, or add --overwrite')
+
+
+@contextmanager
+def _explain_refusal(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f'{path} can not be written: {error.strerror or error}; choose another --output') from error
+
+
+@contextmanager
+def _without_paths() -> Iterator[None]:
+    """Leaves the folders of this machine out of the source lines that a program carries for its error messages."""
+    before = jax.config.values['jax_hlo_source_file_canonicalization_regex']
+    jax.config.update('jax_hlo_source_file_canonicalization_regex', '.*/')
+    try:
+        yield
+    finally:
+        jax.config.update('jax_hlo_source_file_canonicalization_regex', before)
+
+
+@contextmanager
+def _whole_folder(path: Path) -> Iterator[Path]:
+    """Gives a new folder that takes the place of `path` when all went well."""
+    temporary, before = (path.with_name(f'.{path.name}.{end}') for end in ('tmp', 'old'))
+    for left in (temporary, before):
+        shutil.rmtree(left, ignore_errors=True)
+    temporary.mkdir(parents=True)
+    try:
+        yield temporary
+        if path.exists():
+            path.rename(before)
+        temporary.rename(path)
+    finally:
+        for left in (temporary, before):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+def _to_json(description: dict[str, Any]) -> str:
+    return json.dumps(description, indent=2, ensure_ascii=False) + '\n'

@@ -1,0 +1,1 @@
+"""Picture files in and out: formats, decoding, orientation, ICC profiles, EXIF, resizing."""

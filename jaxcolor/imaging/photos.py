@@ -1,0 +1,219 @@
+"""A photograph's file <-> upright sRGB pixels, and what else the file says of the photograph."""
+
+import io
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8, UInt16
+from PIL import ExifTags, Image, ImageFile
+
+from jaxcolor.errors import UserError
+from jaxcolor.imaging import arrays, decoding, exif, formats, icc, png, tiff
+
+READABLE = frozenset(
+    ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.tif', '.tiff', '.webp', '.bmp', '.gif', '.heic', '.heif', '.hif')
+)
+"""Suffixes of the files that `read` is for; it goes by what a file holds, not by its name."""
+
+WRITABLE = {
+    '.jpg': 'JPEG',
+    '.jpeg': 'JPEG',
+    '.jpe': 'JPEG',
+    '.jfif': 'JPEG',
+    '.png': 'PNG',
+    '.tif': 'TIFF',
+    '.tiff': 'TIFF',
+    '.webp': 'WEBP',
+    '.bmp': 'BMP',
+}
+"""Suffix -> the format that `encode` writes for it."""
+
+_LONGEST_SIDE = {'JPEG': 65500, 'WEBP': 16383}
+_LONGEST_EXIF = 65533 - len(b'Exif\0\0')  # bytes, in JPEG
+
+_Pixels = UInt8[np.ndarray, 'h w c'] | UInt16[np.ndarray, 'h w 1']
+_Colored = UInt8[np.ndarray, 'h w 3'] | UInt16[np.ndarray, 'h w 3']
+
+# EXIF 2.32, section 4.6.4 A: how the rows and columns that are stored are meant to be seen.
+_UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.swapaxes(0, 1),
+    6: lambda a: a[::-1].swapaxes(0, 1),
+    7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
+    8: lambda a: a[:, ::-1].swapaxes(0, 1),
+}
+
+
+class PhotoError(UserError):
+    """A file that is no photograph, or not one that can be read or written; the message is one line."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a file may cost: its size in bytes, and width times height."""
+
+    bytes: int = 512 * 2**20
+    pixels: int = 250_000_000
+
+
+@dataclass(frozen=True, eq=False)
+class Photo:
+    """A photograph as it is seen: upright, in sRGB."""
+
+    pixels: _Pixels  # [h, w, c]; c: 1 for grey files, 3 for others
+    alpha: UInt8[np.ndarray, 'h w'] | None  # 255 where nothing shines through
+    format: str  # Pillow's name of the file's format: 'JPEG', 'PNG', …
+    exif: bytes | None  # from the TIFF header on; says upright and sRGB, and has no thumbnail
+    dpi: tuple[float, float] | None  # pixels per inch across and down
+
+
+def read(source: str | Path | bytes, limits: Limits = Limits()) -> Photo:
+    """Reads a photograph: JPEG, PNG, TIFF, WebP, BMP, GIF, and HEIC where pillow-heif is installed.
+
+    Grey of 16 bits stays that (12 are scaled up to it), colours of 16 bits become 8. Palettes, CMYK, YCbCr and
+    Lab become RGB. ICC profiles are followed, unless they are broken. Of several pictures in a file it is the
+    first. The content tells the format, not the name. May be called by many threads at once.
+
+    Args:
+      source: a path, or the content of a file.
+      limits: what is beyond them is refused before it is read or decoded.
+
+    Raises:
+      PhotoError: whatever is the matter with the file.
+    """
+    name = '' if isinstance(source, bytes) else f'{source}: '
+    try:
+        with _open(source, limits.bytes) as file:
+            return _photo(formats.open_picture(file, limits.pixels))
+    except Exception as error:  # Pillow's plug-ins raise nearly everything on hostile bytes
+        raise PhotoError(_printable(name + _reason(error))) from error
+
+
+def _open(source: str | Path | bytes, most_bytes: int) -> formats.CountedFile:
+    if isinstance(source, bytes):
+        size = len(source)
+    else:
+        status = Path(source).stat()
+        size = status.st_size
+        if not stat.S_ISREG(status.st_mode):  # to open a pipe could take forever
+            raise formats.RefusedError('not a file')
+    if size > most_bytes:
+        raise formats.RefusedError(f'{size:,} bytes are more than the limit of {most_bytes:,}')
+    return formats.CountedFile(io.BytesIO(source) if isinstance(source, bytes) else io.FileIO(source))
+
+
+def _photo(image: ImageFile.ImageFile) -> Photo:
+    image.load()
+    orientation, notes = _exif(image)
+    pixels, alpha = decoding.arrays(image)
+    dpi = _dpi(image)
+    if orientation in _UPRIGHT:
+        upright = _UPRIGHT[orientation]
+        pixels = np.ascontiguousarray(upright(pixels))
+        alpha = None if alpha is None else np.ascontiguousarray(upright(alpha))
+        if dpi and orientation >= 5:  # lying on its side
+            dpi = dpi[::-1]
+    return Photo(pixels, alpha, str(image.format), notes, dpi)
+
+
+def _exif(image: ImageFile.ImageFile) -> tuple[int, bytes | None]:
+    """The orientation that is left to be applied (Pillow turns TIFF, pillow-heif HEIC), and what to keep."""
+    try:
+        tags = image.getexif()
+        orientation = tags.get(ExifTags.Base.Orientation, 1)
+        notes = exif.from_tiff(tags) if image.format == 'TIFF' else exif.normalized(image.info.get('exif', b''))
+        return orientation, notes
+    except Exception:  # a picture is worth more than what a broken camera said of it
+        return 1, None
+
+
+def _dpi(image: ImageFile.ImageFile) -> tuple[float, float] | None:
+    try:
+        across, down = (float(dots) for dots in image.info['dpi'])
+    except (KeyError, TypeError, ValueError, ArithmeticError):
+        return None
+    # Pillow says 1 of a TIFF that says nothing; JPEG has 16 bits for it.
+    return (across, down) if 1 < across <= 65535 and 1 < down <= 65535 else None
+
+
+def encode(photo: Photo, colored: _Colored, format: str, *, quality: int = 95) -> bytes:  # noqa: A002
+    """Writes a coloured photograph, with the opacity, EXIF and resolution of the one that it was made from.
+
+    It is marked as sRGB. JPEG and BMP, which have no opacity, show it on white paper. JPEG keeps the chroma at full
+    resolution: it is what was made here.
+
+    Args:
+      photo: where the picture comes from.
+      colored: in sRGB, as high and wide as the photo. 16 bits stay that in PNG and TIFF and become 8 in the others.
+      format: one of the values of `WRITABLE`.
+      quality: of JPEG and WebP: 1 to 100.
+
+    Raises:
+      PhotoError: no such format, or a picture that it cannot hold.
+    """
+    height, width = colored.shape[:2]
+    if format not in WRITABLE.values():
+        raise PhotoError(f'{format}: pictures are written as {", ".join(dict.fromkeys(WRITABLE.values()))}')
+    if max(height, width) > _LONGEST_SIDE.get(format, 2**31 - 1):
+        limit = _LONGEST_SIDE[format]
+        raise PhotoError(f'{width} x {height} pixels: {format} holds at most {limit} a side; PNG or TIFF hold more')
+    try:
+        alpha = photo.alpha
+        marks: dict[str, Any] = {'icc_profile': icc.srgb(), 'dpi': photo.dpi}
+        if format == 'PNG':
+            return png.encode(colored, alpha, exif=photo.exif, **marks)
+        if format == 'TIFF':
+            return tiff.encode(colored, alpha, tags=exif.for_tiff(photo.exif), **marks)
+        file = io.BytesIO()
+        _to_pillow(colored, alpha, format).save(file, format, **_options(photo, format, quality))
+        return file.getvalue()
+    except Exception as error:
+        raise PhotoError(_printable(f'cannot be written as {format}: {_reason(error)}')) from error
+
+
+def _to_pillow(colored: _Colored, alpha: UInt8[np.ndarray, 'h w'] | None, kind: str) -> Image.Image:
+    image = Image.fromarray(arrays.eight_bits(colored))
+    if alpha is None:
+        return image
+    opacity = Image.fromarray(alpha)
+    if kind in ('JPEG', 'BMP'):
+        paper = Image.new('RGB', image.size, 'white')
+        paper.paste(image, mask=opacity)
+        return paper
+    image.putalpha(opacity)
+    return image
+
+
+def _options(photo: Photo, kind: str, quality: int) -> dict[str, Any]:
+    """What Pillow's `save` is told beside the pixels."""
+    options: dict[str, Any] = {'dpi': photo.dpi} if photo.dpi else {}
+    if kind == 'BMP':
+        return options
+    options['icc_profile'] = icc.srgb()
+    if photo.exif and len(photo.exif) <= _LONGEST_EXIF:
+        options['exif'] = b'Exif\0\0' + photo.exif
+    if kind == 'JPEG':
+        options['subsampling'] = 0
+    return options | {'quality': quality}
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, formats.RefusedError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, Image.DecompressionBombError):  # of WebP and GIF
+        return 'more pixels than Pillow decodes of this format'
+    if isinstance(error, MemoryError):
+        return 'takes more memory than there is'
+    return f'damaged: {str(error)[:200] or type(error).__name__}'
+
+
+def _printable(text: str) -> str:
+    return ''.join(letter if letter.isprintable() else ' ' for letter in text)

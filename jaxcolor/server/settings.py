@@ -1,0 +1,33 @@
+"""What a server is told: its limits and its place behind a proxy."""
+
+from dataclasses import dataclass, field
+
+from jaxcolor.imaging.photos import Limits
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits of a server.
+
+    Attributes:
+      batch_size: pictures that go to the device together, at most.
+      queue: pictures between the end of their upload and their answer, at most; more are turned away.
+      photo: bytes and pixels of one picture, at most.
+      upload_timeout: seconds that a client may take to send a picture.
+      answer_timeout: seconds from there to the answer.
+      drain_timeout: seconds that requests under way may take once the server is told to end.
+      root_path: where a proxy has put the server, such as `/colour`; empty for the root.
+    """
+
+    batch_size: int = 8
+    queue: int = 32
+    photo: Limits = field(default_factory=lambda: Limits(bytes=64 * 2**20, pixels=64_000_000))
+    upload_timeout: int = 60
+    answer_timeout: int = 120
+    drain_timeout: int = 60
+    root_path: str = ''
+
+    @property
+    def upload_memory(self) -> int:
+        """Bytes that uploads may hold together, whether they are under way or wait to be decoded."""
+        return 16 * self.photo.bytes

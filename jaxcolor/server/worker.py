@@ -1,0 +1,139 @@
+"""From an uploaded file to the same file in colour: decode, model, encode, in a bounded number of places."""
+
+import asyncio
+import concurrent.futures
+import contextlib
+import math
+import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+from fastapi import HTTPException
+
+from jaxcolor.imaging import photos
+from jaxcolor.inference.colorizer import Colorizer, Options
+from jaxcolor.server.batching import Device
+from jaxcolor.server.metrics import Telemetry
+from jaxcolor.server.settings import Settings
+
+_WARM_UP = ((768, 1024), (1024, 768))  # common shapes; others are compiled when they first come
+_SHOWN = ('PNG', 'JPEG', 'WEBP')  # by every browser
+
+_Result = TypeVar('_Result')
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A coloured file, and the seconds that each stage took."""
+
+    content: bytes
+    format: str  # Pillow's name
+    seconds: dict[str, float]
+
+
+class Studio:
+    """Colours files for many clients at a time; belongs to one event loop.
+
+    A picture holds one of `settings.queue` places from its upload to its answer. Where a client has left, the place
+    is free once the thread that had begun the work has ended it: so the bound is one of work, not of clients.
+    """
+
+    def __init__(self, colorizer: Colorizer, settings: Settings, telemetry: Telemetry):
+        self._settings, self._telemetry = settings, telemetry
+        self._device = Device(colorizer, settings.batch_size, telemetry)
+        threads = max(2, os.cpu_count() or 2)
+        self._pool = ThreadPoolExecutor(threads, 'codec')
+        self._decoding = asyncio.Semaphore(threads)
+        self._taken = 0
+        self._pixels = 0  # decoded, and not yet encoded
+        self._fewer_pixels = asyncio.Condition()
+        self._latency = 1.0  # of the picture last finished, in seconds
+        self.ready = False
+
+    async def warm_up(self) -> None:
+        """Compiles what grey pictures of common shapes need; `ready` from then on."""
+        for shape in _WARM_UP:
+            await _finished(self._device.submit(np.zeros((*shape, 1), np.uint8), Options()))
+        self.ready = True
+
+    def check_room(self) -> None:
+        """Raises an HTTPException, 503 with a guess of when to come again, if every place is taken."""
+        if self._taken >= self._settings.queue:
+            seconds = min(30, max(1, math.ceil(self._latency)))
+            raise HTTPException(503, 'the server is busy; try again soon', {'Retry-After': str(seconds)})
+
+    async def colorize(self, content: bytes, options: Options, format_name: str | None) -> Picture:
+        """Colours a file.
+
+        Args:
+          content: of the file.
+          options: that the model has; see `Colorizer.check`.
+          format_name: of the result, Pillow's; left out, the file's own where every browser shows it, else PNG.
+
+        Raises:
+          HTTPException: 503, no place is free.
+          PhotoError: the file can't be read as a picture.
+        """
+        self.check_room()
+        self._occupy(1)
+        start = time.perf_counter()
+        try:
+            return await self._colorize(content, options, format_name)
+        finally:
+            self._occupy(-1)
+            self._latency = time.perf_counter() - start
+
+    def close(self, timeout: float) -> bool:
+        """Drops what waits and ends the threads; returns whether the device's ended within `timeout` seconds."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        return self._device.close(timeout)
+
+    async def _colorize(self, content: bytes, options: Options, format_name: str | None) -> Picture:
+        seconds: dict[str, float] = {}
+        async with self._decoding:
+            # Many small files may be large pictures: as many pixels as the largest may have, and no more are decoded.
+            async with self._fewer_pixels:
+                await self._fewer_pixels.wait_for(lambda: self._pixels < self._settings.photo.pixels)
+            with self._timed('decode', seconds):
+                photo = await _finished(self._pool.submit(photos.read, content, self._settings.photo))
+            count = photo.pixels.shape[0] * photo.pixels.shape[1]
+            self._pixels += count
+        try:
+            with self._timed('model', seconds):
+                colored = await _finished(self._device.submit(photo.pixels, options))
+            format_name = format_name or (photo.format if photo.format in _SHOWN else 'PNG')
+            with self._timed('encode', seconds):
+                result = await _finished(self._pool.submit(photos.encode, photo, colored, format_name))
+        finally:
+            self._pixels -= count
+            async with self._fewer_pixels:
+                self._fewer_pixels.notify_all()
+        self._telemetry.pixels.inc(count)
+        return Picture(result, format_name, seconds)
+
+    def _occupy(self, places: int) -> None:
+        self._taken += places
+        self._telemetry.in_progress.set(self._taken)
+
+    @contextlib.contextmanager
+    def _timed(self, stage: str, seconds: dict[str, float]) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        seconds[stage] = time.perf_counter() - start
+        self._telemetry.stage.labels(stage).observe(seconds[stage])
+
+
+async def _finished(work: concurrent.futures.Future[_Result]) -> _Result:
+    """Waits for a thread's work; cancelled, for the end of what has begun, while what has not never begins."""
+    waiting = asyncio.wrap_future(work)
+    try:
+        return await asyncio.shield(waiting)
+    except asyncio.CancelledError:
+        if not work.cancel():
+            await asyncio.wait([waiting])
+            waiting.cancelled() or waiting.exception()  # has been seen
+        raise

@@ -1,0 +1,216 @@
+"""The training program: step, log, evaluate, save, and stop when asked to."""
+
+import contextlib
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+from etils import epath
+
+from jaxcolor import config as configs
+from jaxcolor.checkpoints.manager import Checkpoints, goodness
+from jaxcolor.checkpoints.workdir import check_model, claim, explain_refusal, stored
+from jaxcolor.color.spaces import Space
+from jaxcolor.distributed import cluster, parallel, replica_check
+from jaxcolor.errors import InterruptedRunError, UserError
+from jaxcolor.evaluation.evaluate import score_names
+from jaxcolor.evaluation.figures import sample_grid, write_png
+from jaxcolor.evaluation.report import Console
+from jaxcolor.training import device_cache, palette, pretrained, train_metrics
+from jaxcolor.training.records import Records
+from jaxcolor.training.schedule import Schedule
+from jaxcolor.training.state import System, TrainState, build_system, create_state
+from jaxcolor.training.update import play
+from jaxcolor.training.validation import Validation
+
+
+def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, int | float]:
+    """Trains what `config` describes in `workdir`, going on from the newest checkpoint there.
+
+    With `early_stopping.patience` the best checkpoint is the outcome, as with Keras' `restore_best_weights`
+    (seed 002 section 2.1); without, the newest.
+
+    Args:
+      config: if its space is a palette without colours, they are filled in.
+      workdir: a path, or an address such as `gs://…`.
+
+    Returns:
+      The scores of the outcome's evaluation, and its `step`; see `evaluation.evaluate.score_names`.
+
+    Raises:
+      UserError: a setting that can't work, unreadable data, a disk that refuses, a loss that is not finite.
+      InterruptedRunError: SIGTERM or SIGINT came.
+    """
+    configs.check(config, jax.device_count())
+    before = stored(workdir)
+    palette.resolve(config, before)
+    system = build_system(config, parallel.AXIS, lambda: Schedule.of(config).total)
+    check_metric(config.early_stopping.metric, system.space)
+    schedule = Schedule.of(config)
+    if config.data.cache == 'device':
+        device_cache.check(config.data)
+    validate = Validation(config, system)
+    # A new run's weights are read before it leaves anything behind, for there may be something wrong with them.
+    fresh = create(config, system) if before is None else None
+    claim(workdir, config, before)
+    metric = config.early_stopping.metric
+    with contextlib.closing(Checkpoints(workdir, keep=config.keep, metric=metric)) as checkpoints:
+        restored = checkpoints.restore(abstract_state(config, system))
+        step, state = restored or (0, fresh or create(config, system))
+        with (
+            explain_refusal(workdir),
+            Records(workdir, step) as records,
+            Console(step, schedule.total) as console,
+        ):
+            done = step >= schedule.total or out_of_patience(config.early_stopping, records.evaluations)
+            if step:
+                verb = 'nothing left to do in' if done else 'resuming'
+                console.say(f'{verb} {workdir} at step {step} of {schedule.total}')
+            try:
+                if not done:
+                    _run(config, schedule, system, state, validate, checkpoints, records, console)
+            except (train_metrics.NonFiniteError, replica_check.DriftError) as error:
+                saved = f'step {checkpoints.steps[-1]} in {checkpoints.path}' if checkpoints.steps else 'none'
+                raise UserError(f'{error}; last good checkpoint: {saved}\n{error.remedy}') from error
+            if not records.evaluations:  # a finished run that has lost its records
+                records.evaluation(step, *validate(state))
+            if config.early_stopping.patience is None:
+                return records.evaluations[-1]
+            return _restore_best(config, system, validate, checkpoints, records, console)
+
+
+def _run(
+    config: ml_collections.ConfigDict,
+    schedule: Schedule,
+    system: System,
+    start: TrainState,
+    validate: Validation,
+    checkpoints: Checkpoints,
+    records: Records,
+    console: Console,
+) -> None:
+    done = int(start.step)
+    with cluster.stop_requests() as asked_to_stop:
+        for step, state, meter in play(config, system, start, schedule):
+            console.advance(step - done)
+            signum = asked_to_stop(range(done + 1, step + 1))
+            done = step
+            evaluating, saving = schedule.due(schedule.evaluate, step), schedule.due(schedule.save, step)
+            logging = evaluating or schedule.due(schedule.log, step)
+            if logging:
+                losses = meter.read()
+                records.losses(step, losses)
+                console.losses(step, losses)
+            if not (logging or saving or signum):
+                continue
+            with meter.paused():
+                replica_check.check(step, state.learned)
+                if not (evaluating or saving or signum):
+                    continue
+                train_metrics.check_finite(step, state)
+                scores = None
+                if evaluating:
+                    scores, pictures = validate(state)
+                    records.evaluation(step, scores, pictures)
+                    console.scores(step, scores)
+                checkpoints.save(step, state, scores)
+            if signum:
+                checkpoints.wait()
+                raise InterruptedRunError(signum, f'saved step {step} in {checkpoints.path}')
+            if out_of_patience(config.early_stopping, records.evaluations):
+                return
+
+
+def _restore_best(
+    config: ml_collections.ConfigDict,
+    system: System,
+    validate: Validation,
+    checkpoints: Checkpoints,
+    records: Records,
+    console: Console,
+) -> dict[str, int | float]:
+    """Returns the scores of the best checkpoint, which has been read: it can be, or the next best is it."""
+    metric, patience = config.early_stopping.metric, config.early_stopping.patience
+    last = checkpoints.steps[-1]
+    restored = checkpoints.restore(abstract_state(config, system), best=True)
+    assert restored is not None
+    best, state = restored
+    if out_of_patience(config.early_stopping, records.evaluations):
+        console.say(f'step {last}: no better {metric} for {patience} evaluations; restored step {best}')
+    else:
+        console.say(f'step {last}: the end; restored step {best}, the best by {metric}')
+    recorded = {scores['step']: scores for scores in records.evaluations}
+    return recorded.get(best) or {'step': best, **validate(state)[0]}
+
+
+def create(config: ml_collections.ConfigDict, system: System) -> TrainState:
+    """Returns the state before the first step, placed on the devices, with the weights of `config.pretrained`.
+
+    Raises:
+      UserError: see `pretrained.load_backbone`.
+    """
+    state = create_state(system, config.data.image_size, jax.random.key(config.seed))
+    if config.pretrained.weights:
+        generator, wanted = state.generator, config.pretrained
+        params, batch_stats = pretrained.load_backbone(
+            system.generator, generator.params, generator.batch_stats, wanted.weights, wanted.sha256 or None
+        )
+        state = state.replace(generator=generator.replace(params=params, batch_stats=batch_stats))
+        if state.ema_params is not None:
+            state = state.replace(ema_params=jax.tree.map(jnp.copy, params))  # a step gives the memory of both away
+    return parallel.replicate(state)
+
+
+def abstract_state(config: ml_collections.ConfigDict, system: System) -> TrainState:
+    """Returns the shapes and dtypes of a state, which is what restoring one takes."""
+    return jax.eval_shape(partial(create_state, system, config.data.image_size, jax.random.key(config.seed)))
+
+
+def check_metric(metric: str, space: Space) -> None:
+    """Checks that an evaluation in `space` has the score `metric`, and that a generator can better it.
+
+    Raises:
+      UserError: it has not, or it is the score of grey or true pictures.
+    """
+    known = [name for name in score_names(space) if not name.startswith(('grey_', 'true_'))]
+    if metric not in known:
+        raise UserError(
+            f'early_stopping.metric={metric!r} is not measured of a generator in space {space.name!r}; '
+            f'known: {", ".join(known)}'
+        )
+
+
+def out_of_patience(config: ml_collections.ConfigDict, evaluations: list[dict[str, int | float]]) -> bool:
+    """Whether the last `config.patience` evaluations all failed to better the best `config.metric` before them."""
+    if config.patience is None or len(evaluations) <= config.patience:
+        return False
+    values = [goodness(config.metric, scores) for scores in evaluations]
+    return max(values[-config.patience :]) <= max(values[: -config.patience])
+
+
+def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, int | float]:
+    """Returns the scores of the outcome of a run, see `train`, on the config's test split, and draws samples.
+
+    Raises:
+      UserError: no checkpoint, or one of another model than `config` describes.
+    """
+    configs.check(config, jax.device_count())
+    before = stored(workdir)
+    if before is None:
+        raise UserError(f'{workdir} holds no run: it has no config.json; train first, or check --workdir')
+    palette.resolve(config, before)
+    system = build_system(config, parallel.AXIS)
+    check_metric(config.early_stopping.metric, system.space)
+    check_model(workdir, before, config)
+    with contextlib.closing(Checkpoints(workdir, metric=config.early_stopping.metric)) as checkpoints:
+        best = config.early_stopping.patience is not None
+        restored = checkpoints.restore(abstract_state(config, system), best=best)
+        if restored is None:
+            raise UserError(f'{checkpoints.path} has no checkpoint; train first, with --mode=train')
+        step, state = restored
+    scores, pictures = Validation(config, system)(state)
+    if jax.process_index() == 0:
+        grid = sample_grid(pictures.grey, pictures.generated, pictures.true)
+        write_png(grid, epath.Path(workdir) / 'samples' / f'{step}.png')
+    return {'step': step, **scores}

@@ -1,0 +1,106 @@
+"""Loss terms summed up on the device between two looks at them, so that no step waits for the host."""
+
+from typing import Any
+
+import flax
+import jax
+import jax.numpy as jnp
+import numpy as np
+from clu import metrics
+from jaxtyping import Array, Bool, Int
+
+from jaxcolor.training.train_step import Terms
+
+_NEVER = jnp.iinfo(jnp.int32).max
+_BROKEN = '_broken'
+
+_Step = Int[Array | np.ndarray, '']  # NumPy's once fetched
+
+GENERATOR_TERMS = ('generator_loss', 'reconstruction')
+PLAYERS_TERMS = (
+    *GENERATOR_TERMS,
+    'adversarial',
+    'discriminator_loss',
+    'discriminator_real',
+    'discriminator_fake',
+)
+
+
+class NonFiniteError(Exception):
+    """A loss term was infinite or not a number; `step` is the first such step, `terms` those it befell."""
+
+    remedy = 'lower the learning rates or loss weights, or use --config.dtype=float32, and run again'
+
+    def __init__(self, step: int, terms: list[str]):
+        super().__init__(f'step {step}: {", ".join(terms)} not finite')
+        self.step, self.terms = step, terms
+
+
+@flax.struct.dataclass
+class _FirstStep(metrics.Metric):
+    """The smallest step number that was put in."""
+
+    step: _Step
+
+    @classmethod
+    def empty(cls) -> '_FirstStep':
+        return cls(step=jnp.asarray(_NEVER, jnp.int32))
+
+    @classmethod
+    def from_model_output(cls, values: _Step, **_: Any) -> '_FirstStep':
+        return cls(step=values)
+
+    def merge(self, other: '_FirstStep') -> '_FirstStep':
+        return self.replace(step=jnp.minimum(self.step, other.step))
+
+    def compute(self) -> _Step:
+        return self.step
+
+
+def _collection(names: tuple[str, ...]) -> type[metrics.Collection]:
+    means = {name: metrics.Average.from_output(name) for name in names}
+    first_broken = {name + _BROKEN: _FirstStep.from_output(name + _BROKEN) for name in names}
+    return metrics.Collection.create(**means, **first_broken)
+
+
+_COLLECTIONS = {names: _collection(names) for names in (GENERATOR_TERMS, PLAYERS_TERMS)}
+
+
+def empty(*, adversarial: bool) -> metrics.Collection:
+    """Returns totals of nothing, for a game of two players or for a generator alone."""
+    return _COLLECTIONS[PLAYERS_TERMS if adversarial else GENERATOR_TERMS].empty()
+
+
+def add(totals: metrics.Collection, terms: Terms, step: Int[Array, '']) -> metrics.Collection:
+    """Returns `totals` with the terms of one step, the same on every device, added."""
+    broken = {name + _BROKEN: jnp.where(jnp.isfinite(value), _NEVER, step) for name, value in terms.items()}
+    return totals.merge(type(totals).single_from_model_output(**terms, **broken))
+
+
+def means(totals: metrics.Collection) -> dict[str, float]:
+    """Fetches the totals and returns the mean of each term.
+
+    Raises:
+      NonFiniteError: some term was not finite in some step.
+    """
+    values = jax.device_get(totals).compute()
+    broken = {name.removesuffix(_BROKEN): int(step) for name, step in values.items() if name.endswith(_BROKEN)}
+    first = min(broken.values())
+    if first < _NEVER:
+        raise NonFiniteError(first, [name for name, step in broken.items() if step == first])
+    return {name: float(value) for name, value in values.items() if name in broken}
+
+
+def check_finite(step: int, state: Any) -> None:
+    """Checks a state that is about to be saved.
+
+    Raises:
+      NonFiniteError: some number in `state`, as it is after `step`, is not finite.
+    """
+    if not _all_finite(state):
+        raise NonFiniteError(step, ['parameters'])
+
+
+@jax.jit
+def _all_finite(tree: Any) -> Bool[Array, '']:
+    return jnp.all(jnp.stack([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))

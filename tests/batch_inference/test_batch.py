@@ -1,0 +1,344 @@
+"""`jaxcolor colorize` as a person runs it: real files, a real model, and what is wrong with either."""
+
+import functools
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage.color
+import skimage.data
+import tifffile
+from helpers import fast_compile, hostile
+from PIL import Image
+
+from jaxcolor import Colorizer, cli
+from jaxcolor.batch_inference import batch
+from jaxcolor.batch_inference.jobs import Filing
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope='module')
+def restore_once():
+    return functools.cache(Colorizer.restore)
+
+
+@pytest.fixture(autouse=True)
+def restored_once(monkeypatch, restore_once):
+    """Commands of one process share what is compiled for a model, which is what takes the time."""
+    monkeypatch.setattr(Colorizer, 'restore', restore_once)
+
+
+@pytest.fixture
+def colorize(make_run, tmp_path):
+    """Runs the command in this process: (folder or files, options) -> exit status; results are in `out`."""
+
+    def run(*arguments):
+        # One picture at a time, unless told otherwise: each size of a batch is compiled for.
+        line = ['colorize', '--model', make_run(), '--output', tmp_path / 'out', '--batch-size', 1, *arguments]
+        return cli.main([str(argument) for argument in line])
+
+    return run
+
+
+@pytest.fixture
+def scans(tmp_path):
+    """Four pictures of one size, in a folder and one below it."""
+    return [
+        save(tmp_path / 'scans' / name, number) for number, name in enumerate(('a.jpg', 'b.png', 'c/d.tif', 'e.gif'))
+    ]
+
+
+def picture(number=0, height=40, width=48):
+    return skimage.data.astronaut()[20 * number :][:height, 200 : 200 + width]
+
+
+def save(path, number=0, mode='RGB'):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture(number)).convert(mode).save(path)
+    return path
+
+
+def read(path):
+    with Image.open(path) as image:
+        image.load()
+        return image
+
+
+def written(folder):
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob('*') if path.is_file())
+
+
+def test_a_folder_is_coloured(colorize, scans, tmp_path, capsys):
+    assert colorize(tmp_path / 'scans', '--batch-size', 4) == 0
+    assert written(tmp_path / 'out') == ['a.jpg', 'b.png', 'c/d.tif', 'e.png']
+    for name, kind in (('a.jpg', 'JPEG'), ('b.png', 'PNG'), ('c/d.tif', 'TIFF'), ('e.png', 'PNG')):
+        image = read(tmp_path / 'out' / name)
+        assert (image.format, image.mode, image.size) == (kind, 'RGB', (48, 40))
+    result = np.asarray(read(tmp_path / 'out' / 'b.png'))
+    lightness = [skimage.color.rgb2lab(image)[..., 0] for image in (result, picture(1))]
+    np.testing.assert_allclose(*lightness, atol=0.5)
+    assert np.abs(result.astype(int) - picture(1)).max() > 10  # in colours of its own
+    out, err = capsys.readouterr()
+    assert out.startswith('4 coloured; ')
+    assert out.endswith(' images/s\n')
+    assert err == ''  # no bar where there is no terminal
+
+
+def test_what_is_there_stays(colorize, scans, tmp_path, capsys):
+    mine = tmp_path / 'out' / 'b.png'
+    mine.parent.mkdir()
+    mine.write_bytes(b'mine')
+    assert colorize(tmp_path / 'scans') == 0
+    assert mine.read_bytes() == b'mine'
+    assert '3 coloured; 1 skipped, already there; ' in capsys.readouterr().out
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / 'out').rglob('*')}
+    assert colorize(tmp_path / 'scans') == 0
+    assert capsys.readouterr().out == '0 coloured; 4 skipped, already there\n'
+    assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / 'out').rglob('*')}
+    assert colorize(tmp_path / 'scans', '--overwrite') == 0
+    assert read(mine).format == 'PNG'
+
+
+def test_only_what_is_missing_of_a_picture_is_written(colorize, scans, tmp_path):
+    arguments = (scans[1], '--samples', 2, '--compare')
+    assert colorize(*arguments) == 0
+    first = {name: (tmp_path / 'out' / name).read_bytes() for name in written(tmp_path / 'out')}
+    assert list(first) == ['b-1.png', 'b-2.png', 'b-compare.png']
+    (tmp_path / 'out' / 'b-1.png').write_bytes(b'mine')
+    (tmp_path / 'out' / 'b-2.png').unlink()
+    assert colorize(*arguments) == 0
+    assert (tmp_path / 'out' / 'b-1.png').read_bytes() == b'mine'
+    assert (tmp_path / 'out' / 'b-2.png').read_bytes() == first['b-2.png']
+
+
+def test_failing_files_are_named_and_the_others_coloured(colorize, scans, tmp_path, capsys):
+    (tmp_path / 'scans' / 'broken.jpg').write_bytes(scans[0].read_bytes()[:300])
+    (tmp_path / 'scans' / 'text.png').write_text('a shopping list')
+    long = save(tmp_path / 'scans' / f'{"x" * 251}.png')  # its temporary file's name is too long
+    assert colorize(tmp_path / 'scans') == 1
+    assert written(tmp_path / 'out') == ['a.jpg', 'b.png', 'c/d.tif', 'e.png']
+    out, err = capsys.readouterr()
+    assert '4 coloured; 3 failed; ' in out
+    assert len(err.splitlines()) == 3
+    for name in ('scans/broken.jpg: ', 'scans/text.png: not a', f'out/{long.name} can not be written: File name too'):
+        assert sum(line.startswith(f'failed: {tmp_path}/{name}') for line in err.splitlines()) == 1, err
+    assert colorize(tmp_path / 'scans') == 1  # it still fails, the others are there
+    assert '0 coloured; 4 skipped, already there; 3 failed\n' in capsys.readouterr().out
+
+
+def test_samples_differ_and_are_drawn_by_the_seed(colorize, scans, tmp_path, capsys):
+    def samples(*options):
+        assert colorize(*scans[:2], '--samples', 2, '--overwrite', *options) == 0
+        return {name: (tmp_path / 'out' / name).read_bytes() for name in written(tmp_path / 'out')}
+
+    first = samples()
+    assert list(first) == ['a-1.jpg', 'a-2.jpg', 'b-1.png', 'b-2.png']
+    assert first['b-1.png'] != first['b-2.png']
+    assert samples() == first
+    again = samples('--seed', 1)
+    assert all(again[name] != first[name] for name in first)
+
+
+def test_side_by_side(colorize, scans, tmp_path):
+    rgba = np.dstack([picture(), np.full((40, 48), 9, np.uint8)])
+    Image.fromarray(rgba).save(tmp_path / 'scans' / 'clear.png')
+    assert colorize(tmp_path / 'scans' / 'clear.png', '--compare', '--samples', 2) == 0
+    shown = np.asarray(read(tmp_path / 'out' / 'clear-compare.png'))
+    parts = [rgba, *(np.asarray(read(tmp_path / 'out' / f'clear-{number}.png')) for number in (1, 2))]
+    np.testing.assert_array_equal(shown, np.concatenate(parts, axis=1))
+
+
+@pytest.mark.parametrize(('form', 'kind'), [('png', 'PNG'), ('jpeg', 'JPEG'), ('webp', 'WEBP'), ('tiff', 'TIFF')])
+def test_formats(colorize, scans, tmp_path, form, kind):
+    assert colorize(*scans[:2], '--format', form) == 0
+    paths = [tmp_path / 'out' / name for name in written(tmp_path / 'out')]
+    assert [path.stem for path in paths] == ['a', 'b']
+    assert {read(path).format for path in paths} == {kind}
+
+
+def test_quality(colorize, scans, tmp_path):
+    sizes = []
+    for quality in (95, 30):
+        assert colorize(scans[1], '--format', 'jpeg', '--quality', quality, '--overwrite') == 0
+        sizes.append((tmp_path / 'out' / 'b.jpg').stat().st_size)
+    assert sizes[1] < 0.6 * sizes[0]
+
+
+def test_sixteen_bits(colorize, tmp_path):
+    """A ramp finer than 8 bits keeps its steps; at 8 bits the result is the same, rounded."""
+    ramp = np.linspace(20000, 22000, 40 * 48).astype(np.uint16).reshape(40, 48)
+    scan = tmp_path / 'ramp.tif'
+    Image.fromarray(ramp).save(scan)
+    byte = save(tmp_path / 'byte.jpg', mode='L')
+    assert colorize(scan, byte, '--depth', 16, '--saturation', 0, '--compare') == 0
+    assert written(tmp_path / 'out') == ['byte-compare.png', 'byte.png', 'ramp-compare.png', 'ramp.png']
+    deep = sixteen_bits(tmp_path / 'out' / 'ramp.png')
+    np.testing.assert_allclose(deep, np.repeat(ramp[..., None], 3, axis=2), atol=3)
+    grey = np.asarray(read(byte)).astype(int) * 257
+    np.testing.assert_allclose(sixteen_bits(tmp_path / 'out' / 'byte.png')[..., 1], grey, atol=3)
+    shown = sixteen_bits(tmp_path / 'out' / 'ramp-compare.png')
+    np.testing.assert_array_equal(shown, np.concatenate([np.repeat(ramp[..., None], 3, axis=2), deep], axis=1))
+
+    assert colorize(scan, '--format', 'png', '--saturation', 0, '--overwrite') == 0
+    shallow = read(tmp_path / 'out' / 'ramp.png')
+    np.testing.assert_array_equal(np.asarray(shallow), (deep.astype(int) + 128) // 257)
+
+    assert colorize(scan, '--depth', 16, '--format', 'tiff', '--saturation', 0) == 0
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / 'out' / 'ramp.tif'), deep)
+
+
+def sixteen_bits(path):
+    """Pillow reads 16-bit colour as 8 bits; OpenCV and scikit-image are no help either, so by hand."""
+    import zlib
+
+    content, idat = path.read_bytes(), b''
+    position, width, height = 8, 0, 0
+    while position < len(content):
+        length, name = int.from_bytes(content[position : position + 4]), content[position + 4 : position + 8]
+        body = content[position + 8 : position + 8 + length]
+        if name == b'IHDR':
+            width, height = int.from_bytes(body[:4]), int.from_bytes(body[4:8])
+            assert tuple(body[8:10]) == (16, 2)
+        idat += body if name == b'IDAT' else b''
+        position += 12 + length
+    rows = np.frombuffer(zlib.decompress(idat), np.uint8).reshape(height, -1)
+    assert (rows[:, 0] == 2).all()  # the filter 'up'
+    return np.cumsum(rows[:, 1:], axis=0, dtype=np.uint8).view('>u2').reshape(height, width, 3)
+
+
+def test_pictures_in_flight_are_bounded(colorize, scans, tmp_path, monkeypatch):
+    """In pixels: so large scans do not fill the memory; and one larger than the bound is coloured all the same."""
+    for number in range(12):
+        save(tmp_path / 'scans' / f'{number}.png', number)
+    lock, in_flight, most = threading.Lock(), 0, 0
+
+    def counted(change, function):
+        def call(*arguments):
+            nonlocal in_flight, most
+            with lock:
+                in_flight += change == 1
+                most = max(most, in_flight)
+            try:
+                return function(*arguments)
+            finally:
+                with lock:
+                    in_flight -= change == -1
+
+        return call
+
+    monkeypatch.setattr(Filing, 'load', counted(1, Filing.load))
+    monkeypatch.setattr(Filing, 'save', counted(-1, Filing.save))
+    for bound, allowed in ((1, 1), (4 * 2 * 40 * 48, 4)):
+        monkeypatch.setattr(batch, '_IN_FLIGHT', bound)
+        monkeypatch.setattr(batch, '_BATCH_PIXELS', 1)
+        in_flight = most = 0
+        assert colorize(tmp_path / 'scans', '--overwrite') == 0
+        assert in_flight == 0
+        assert 1 <= most <= allowed
+    assert len(written(tmp_path / 'out')) == 16
+
+
+def threads():
+    return {thread for thread in threading.enumerate() if 'ThreadPool' in thread.name}
+
+
+def test_a_disk_that_refuses_ends_the_command(colorize, scans, tmp_path, capsys):
+    before = threads()
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'c').write_text('in the way of a folder')
+    assert colorize(tmp_path / 'scans') == 1
+    out, err = capsys.readouterr()
+    assert err.startswith(f'error: {tmp_path}/out/c/d.tif can not be written: ')
+    assert err.endswith('choose another --output\n')
+    assert len(err.splitlines()) == 1
+    assert out == ''
+    assert threads() == before
+
+
+def test_a_full_disk_ends_the_command(make_run, scans, tmp_path):
+    inside = ['unshare', '--user', '--map-root-user', '--mount', 'sh', '-c']
+    if shutil.which('unshare') is None or subprocess.run([*inside, 'mount -t tmpfs none /mnt'], check=False).returncode:
+        pytest.skip('needs a mount namespace to make a small disk in')
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), np.uint8)
+    for number in range(4):
+        Image.fromarray(noise).save(tmp_path / 'scans' / f'{number}.bmp')
+    out = tmp_path / 'out'
+    out.mkdir()
+    line = (
+        f'{sys.executable} -m jaxcolor.cli colorize {tmp_path}/scans --model {make_run()} --output {out} --batch-size 1'
+    )
+    script = f'mount -t tmpfs -o size=600k none {out}; {line}; echo "status $?"; cp {out}/*.bmp {tmp_path}'
+    done = subprocess.run(
+        [*inside, script], env=environment(), text=True, capture_output=True, timeout=200, check=False
+    )
+    assert 'status 1\n' in done.stdout, done.stderr
+    assert 'can not be written: No space left on device; make room and run the same line again' in done.stderr
+    assert 'Traceback' not in done.stderr
+    whole = list(tmp_path.glob('*.bmp'))
+    assert 1 <= len(whole) <= 2
+    assert all(read(path).size == (300, 300) for path in whole)
+
+
+def environment():
+    """What a person has: one device, no strictness."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(('JAX_NUMPY', 'PYTEST', 'COV', 'XLA'))}
+    return {
+        **kept,
+        'XLA_FLAGS': ' '.join(fast_compile.FLAGS),
+        'PYTHONPATH': str(ROOT),
+        'PYTHONWARNINGS': 'default',
+    }
+
+
+def test_an_interrupted_run_goes_on(colorize, make_run, tmp_path, capsys):
+    """After SIGINT, and after SIGTERM; each leaves pictures that are whole, and nothing else."""
+    source = save(tmp_path / 'scan.png')
+    (tmp_path / 'scans').mkdir()
+    for name in range(80):
+        os.link(source, tmp_path / 'scans' / f'{name:02}.png')
+    line = [sys.executable, '-m', 'jaxcolor.cli', 'colorize', f'{tmp_path}/scans', f'--model={make_run()}']
+    there: list[str] = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        process = subprocess.Popen(
+            [*line, f'--output={tmp_path}/out', '--batch-size=1'], env=environment(), text=True, stderr=subprocess.PIPE
+        )
+        deadline = time.monotonic() + 200
+        while not (tmp_path / 'out' / f'{len(there):02}.png').exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=100)
+        assert process.returncode == 128 + number, err
+        before, there = there, written(tmp_path / 'out')
+        told = f'{len(there) - len(before)} coloured, {80 - len(there)} to go'
+        assert err == f'{number.name}: {told}; run the same line again to go on from there\n'
+        assert all(read(tmp_path / 'out' / name).size == (48, 40) for name in there)
+    assert colorize(tmp_path / 'scans') == 0
+    assert f'{80 - len(there)} coloured; {len(there)} skipped, already there; ' in capsys.readouterr().out
+    assert len(written(tmp_path / 'out')) == 80
+
+
+def test_hostile_files(colorize, tmp_path, capsys, monkeypatch):
+    """Each one becomes a picture or a line, whatever it holds and whatever it is called."""
+    paths = hostile.hostile_files(tmp_path / 'in')
+    paths = [path for number, path in enumerate(paths) if number % 5 < 3]  # 345 of them; all are tested with `photos`
+    before = threads()
+    assert colorize(*paths) == 1
+    out, err = capsys.readouterr()
+    results = written(tmp_path / 'out')
+    assert f'{len(results)} coloured; {len(paths) - len(results)} failed; ' in out
+    assert len(results) > 50
+    assert len(err.splitlines()) == len(paths) - len(results)
+    assert all(line.startswith(f'failed: {tmp_path}') for line in err.splitlines())
+    for name in results:
+        assert read(tmp_path / 'out' / name).width > 0
+    assert threads() == before

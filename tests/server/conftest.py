@@ -1,0 +1,133 @@
+"""Real servers, as `jaxcolor serve` starts them, on ports of loopback."""
+
+import contextlib
+import io
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from PIL import Image
+
+from jaxcolor import Colorizer
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Running:
+    """A server in a process of its own, and what it prints."""
+
+    process: subprocess.Popen[str]
+    port: int = 0
+    lines: list[str] = field(default_factory=list)
+
+    @property
+    def url(self) -> str:
+        return f'http://127.0.0.1:{self.port}'
+
+    def post(self, content: bytes, name: str = 'picture', **options: object) -> httpx.Response:
+        data = {key: str(value) for key, value in options.items()}
+        return httpx.post(f'{self.url}/v1/colorize', files={'image': (name, content)}, data=data, timeout=60)
+
+    def connect(self, head: str, body: bytes = b'') -> socket.socket:
+        """Sends the beginning of a request, and leaves it at that."""
+        connection = socket.create_connection(('127.0.0.1', self.port), timeout=30)
+        connection.sendall(head.replace('\n', '\r\n').encode() + b'\r\n\r\n' + body)
+        return connection
+
+    def metric(self, name: str) -> float:
+        found = re.search(rf'^{re.escape(name)} (\S+)$', httpx.get(f'{self.url}/metrics').text, re.MULTILINE)
+        return float(found[1]) if found else 0.0
+
+    def wait_for(self, ready: Callable[[], bool]) -> None:
+        while not ready():
+            assert self.process.poll() is None, self.lines
+            time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def serving(model: Path, *options: str, ready: bool = True) -> Iterator[Running]:
+    """Runs a server that is forbidden, from its first request on, to write a single byte to a file."""
+    command = [sys.executable, '-W', 'error::DeprecationWarning', '-m', 'jaxcolor.cli', 'serve', f'--model={model}']
+    # A server computes more than it compiles: let XLA optimize, unlike in the tests' own process.
+    environment = {k: v for k, v in os.environ.items() if k != 'XLA_FLAGS'} | {'PYTHONPATH': str(ROOT)}
+    with subprocess.Popen(
+        [*command, '--port=0', *options],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        running = Running(process)
+
+        def read() -> None:
+            assert process.stdout
+            for line in process.stdout:
+                running.lines.append(line)
+
+        reader = threading.Thread(target=read)
+        reader.start()
+        try:
+            running.wait_for(lambda: bool(running.lines))
+            assert running.lines[0].startswith('listening on http://127.0.0.1:'), running.lines
+            running.port = int(running.lines[0].rstrip('/\n').rpartition(':')[2])
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
+            running.wait_for(lambda: httpx.get(f'{running.url}/{"readyz" if ready else "healthz"}').status_code == 200)
+            yield running
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(30)
+            finally:
+                process.kill()
+                reader.join()
+
+
+@pytest.fixture(scope='session')
+def model(make_run: Callable[..., Path]) -> Path:
+    """A run whose network is small: nearly all the time of these tests goes into compiling."""
+    return make_run('unet', generator_fields={'depth': 3, 'filters': 2}, image_size=8)
+
+
+@pytest.fixture(scope='session')
+def colorizer(model: Path) -> Colorizer:
+    return Colorizer.restore(model)
+
+
+@pytest.fixture(scope='session')
+def server(model: Path) -> Iterator[Running]:
+    """A small model behind small limits; it must live through all tests and end well."""
+    limits = ('--queue=3', '--batch-size=2', '--upload-timeout=2', '--max-megabytes=8', '--max-megapixels=8')
+    with serving(model, *limits) as running:
+        yield running
+        assert httpx.get(f'{running.url}/readyz').status_code == 200
+    assert running.process.returncode == 0
+
+
+@pytest.fixture(scope='session')
+def serve() -> Callable[..., contextlib.AbstractContextManager[Running]]:
+    return serving
+
+
+@pytest.fixture
+def picture() -> Callable[..., bytes]:
+    """Returns a function that makes a grey file of a format, `picture('PNG', width, height)`."""
+
+    def make(kind: str = 'PNG', width: int = 40, height: int = 30) -> bytes:
+        file = io.BytesIO()
+        Image.linear_gradient('L').resize((width, height)).save(file, kind)
+        return file.getvalue()
+
+    return make

@@ -1,0 +1,92 @@
+"""Pictures that come together go to the device together, and do not harm each other."""
+
+import asyncio
+import re
+
+import numpy as np
+import pytest
+from fastapi import HTTPException
+
+from jaxcolor.errors import UserError
+from jaxcolor.inference.colorizer import Options
+from jaxcolor.server import uploads
+from jaxcolor.server.batching import Device
+from jaxcolor.server.metrics import Telemetry
+
+_LONG = Options(saturation=0.5)  # of the picture that the others wait for
+
+
+@pytest.fixture
+def telemetry():
+    return Telemetry()
+
+
+@pytest.fixture
+def device(colorizer, telemetry):
+    device = Device(colorizer, 4, telemetry)
+    yield device
+    device.close(timeout=60.0)
+
+
+def _batches(telemetry: Telemetry) -> list[int]:
+    """How many batches there were of at most 1, 2 and 4 pictures."""
+    counts = re.findall(r'batch_size_bucket\{le="[124]\.0"\} (\d+)', telemetry.exposition().decode())
+    return [int(count) for count in counts]
+
+
+def _pictures(count: int) -> list[np.ndarray]:
+    return list(np.random.default_rng(0).integers(0, 256, (count, 24, 20, 1), np.uint8))
+
+
+def test_groups_what_waits_by_its_options(colorizer, device, telemetry):
+    pictures = _pictures(6)
+    first = device.submit(np.zeros((256, 256, 1), np.uint8), _LONG)
+    vivid = Options(saturation=2.0)
+    results = [device.submit(p, vivid if i % 2 else Options()) for i, p in enumerate(pictures)]
+    for i, (picture, result) in enumerate(zip(pictures, results, strict=True)):
+        wanted = colorizer(picture, saturation=2.0 if i % 2 else 1.0)
+        # Batches of other sizes are other programs; what rounds up in one may round down in the other.
+        np.testing.assert_allclose(result.result(60).astype(int), wanted, atol=1)
+    assert first.result().shape == (256, 256, 3)
+    assert _batches(telemetry) == [1, 1, 3]  # the first alone, then three and three
+
+
+def test_a_bad_neighbour_fails_alone(device):
+    device.submit(np.zeros((256, 256, 1), np.uint8), _LONG)
+    good, bad = _pictures(2)
+    results = [device.submit(p, Options()) for p in (good, bad[..., [0, 0]], good)]
+    assert results[0].result(60).shape == results[2].result(60).shape == (24, 20, 3)
+    with pytest.raises(UserError, match='is no picture'):
+        results[1].result(60)
+
+
+def test_skips_what_nobody_waits_for(device, telemetry):
+    first = device.submit(np.zeros((256, 256, 1), np.uint8), _LONG)
+    (picture,) = _pictures(1)
+    left, stayed = device.submit(picture, Options()), device.submit(picture, Options())
+    assert left.cancel()
+    assert stayed.result(60).shape == (24, 20, 3)
+    first.result()
+    assert _batches(telemetry) == [2, 2, 2]
+
+
+def test_uploads_share_a_bounded_memory():
+    memory = uploads.Memory(100)
+    body = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\n%b\r\n--b--\r\n' % bytes(60)
+
+    async def read(account: uploads.Account) -> uploads.Upload:
+        async def chunks():
+            for i in range(0, len(body), 7):  # boundaries may be cut anywhere
+                yield body[i : i + 7]
+
+        return await uploads.read(chunks(), b'b', 1000, account)
+
+    with uploads.Account(memory) as one, uploads.Account(memory) as other:
+        assert asyncio.run(read(one)).content == bytes(60)
+        with pytest.raises(HTTPException) as refusal:
+            asyncio.run(read(other))
+        assert refusal.value.status_code == 503
+        assert refusal.value.headers == {'Retry-After': '5'}
+    assert memory.held == 0
+    with uploads.Account(memory) as again:
+        asyncio.run(read(again))

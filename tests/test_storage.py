@@ -1,0 +1,56 @@
+"""Files that are there whole or not at all; for buckets see training/test_buckets.py."""
+
+import subprocess
+import sys
+
+import pytest
+
+from jaxcolor.errors import UserError
+from jaxcolor.storage import folder, is_bucket, read_text, write_whole
+
+
+def test_a_file_is_made_with_its_folder_and_then_replaced(tmp_path):
+    path = tmp_path / 'a' / 'b' / 'file'
+    assert read_text(path) is None
+    for text in ('first', 'second'):
+        write_whole(path, text.encode())
+        assert read_text(path) == text
+    assert [p.name for p in path.parent.iterdir()] == ['file']
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
+    """In a process of its own, whose files may not grow past ten bytes."""
+    script = """
+import errno, resource, sys
+from jaxcolor.storage import write_whole
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
+write_whole(sys.argv[1], b'old')
+try:
+    write_whole(sys.argv[1], b'new' * 100)
+except OSError as error:
+    assert error.errno == errno.EFBIG
+else:
+    sys.exit('it fitted')
+"""
+    subprocess.run([sys.executable, '-B', '-c', script, tmp_path / 'file'], check=True)
+    assert [p.name for p in tmp_path.iterdir()] == ['file']
+    assert read_text(tmp_path / 'file') == 'old'
+
+
+def test_a_folder_in_the_way_leaves_nothing_else(tmp_path):
+    (tmp_path / 'file').mkdir()
+    with pytest.raises(IsADirectoryError):
+        write_whole(tmp_path / 'file', b'new')
+    assert [p.name for p in tmp_path.iterdir()] == ['file']
+
+
+def test_what_is_a_bucket():
+    assert is_bucket('gs://bucket/run')
+    assert not is_bucket('runs/s3')
+
+
+@pytest.mark.parametrize('scheme', ['az', 'http', 'file'])
+def test_unknown_addresses_are_refused(scheme):
+    with pytest.raises(UserError, match=f'^{scheme}://bucket/run: {scheme}:// is not known; use a folder, gs://'):
+        folder(f'{scheme}://bucket/run')

@@ -1,0 +1,306 @@
+"""Runs in one process: what they leave behind, how they go on, how they end."""
+
+import json
+import os
+import shutil
+import signal
+import struct
+
+import jax
+import numpy as np
+import pytest
+from etils import epath
+from PIL import Image
+from safetensors.numpy import save_file
+from tensorboardX.proto import event_pb2
+
+from jaxcolor import config as configs
+from jaxcolor.checkpoints.manager import Checkpoints
+from jaxcolor.distributed import parallel
+from jaxcolor.errors import InterruptedRunError, UserError
+from jaxcolor.evaluation.evaluate import SCORES
+from jaxcolor.evaluation.report import table
+from jaxcolor.training import train
+from jaxcolor.training.state import build_system, create_state
+
+
+@pytest.fixture(scope='module')
+def pictures(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('pictures')
+    rng = np.random.default_rng(0)
+    for split, count in (('train', 20), ('test', 11)):
+        (folder / split).mkdir()
+        for i in range(count):
+            coarse = Image.fromarray(rng.integers(0, 256, (3, 3, 3), np.uint8))
+            coarse.resize((16, 16), Image.Resampling.BICUBIC).save(folder / split / f'{i}.png')
+    return folder
+
+
+@pytest.fixture
+def config(config, pictures):
+    config.data.update(source=f'folder:{pictures}', flip=True)
+    configs.choose(config, 'generator', 'unet', depth=3, filters=4, dropout_layers=1)
+    for player in ('generator_optimizer', 'discriminator_optimizer'):
+        config[player] = configs.default()[player]
+    config.update(num_steps=6, eval_every=3, checkpoint_every=2, log_every=2, keep=10)
+    return config
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def events(workdir):
+    """The scalars of the TensorBoard files, {(tag, step): value}, from their records: length, check, data, check."""
+    scalars = {}
+    for path in sorted(workdir.glob('events.out.tfevents.*')):
+        data = path.read_bytes()
+        while data:
+            (length,) = struct.unpack('<Q', data[:8])
+            event = event_pb2.Event.FromString(data[12 : 12 + length])
+            data = data[16 + length :]
+            scalars |= {(v.tag, event.step): v.simple_value for v in event.summary.value if v.HasField('simple_value')}
+    return scalars
+
+
+def final_state(config, workdir, *, best=False):
+    system = build_system(config, parallel.AXIS)
+    target = jax.eval_shape(lambda: create_state(system, config.data.image_size, jax.random.key(0)))
+    checkpoints = Checkpoints(workdir, metric=config.early_stopping.metric)
+    step, state = checkpoints.restore(target, best=best)
+    checkpoints.close()
+    return step, jax.device_get(state)
+
+
+def test_a_run_and_its_resumption(config, tmp_path, capsys):
+    """Six steps at once, or three and then three more: the same numbers, and the same files."""
+    config.ema_decay = 0.9
+    config.warmup_epochs = 2 / 3  # two steps
+    whole, parts = tmp_path / 'whole', tmp_path / 'parts'
+    scores = train.train(config, whole)
+    assert {'step', 'pictures', 'psnr', 'grey_psnr'} <= set(scores)
+    assert scores['pictures'] == 11
+    assert [line['step'] for line in lines(whole / 'evaluations.jsonl')] == [3, 6]
+    losses = {line['step']: line for line in lines(whole / 'losses.jsonl')}
+    assert list(losses) == [2, 3, 4, 6]
+    assert [step for step, line in losses.items() if 'discriminator_loss' in line] == [3, 4, 6]
+    assert sorted(int(p.name) for p in (whole / 'checkpoints').iterdir()) == [2, 3, 4, 6]
+    for picture in ('samples/6.png', 'curves.png'):
+        with Image.open(whole / picture) as opened:
+            assert opened.width > 300
+    for line in lines(whole / 'losses.jsonl'):
+        assert events(whole)['losses/generator_loss', line['step']] == pytest.approx(line['generator_loss'])
+    assert events(whole)['evaluations/psnr', 6] == pytest.approx(scores['psnr'])
+    assert configs.differences(configs.from_json((whole / 'config.json').read_text()), config) == {}
+
+    config.num_steps = 3
+    train.train(config, parts)
+    config.num_steps = 6
+    assert train.train(config, parts) == scores
+    assert f'resuming {parts} at step 3' in capsys.readouterr().out
+    one, other = final_state(config, whole), final_state(config, parts)
+    assert one[0] == other[0] == 6
+    jax.tree.map(np.testing.assert_array_equal, one[1], other[1])
+
+    before = (parts / 'evaluations.jsonl').read_text()
+    assert train.train(config, parts) == scores  # finished: nothing left to do
+    assert (parts / 'evaluations.jsonl').read_text() == before
+    assert train.evaluate_run(config, parts) == pytest.approx(scores)
+    (parts / 'evaluations.jsonl').unlink()
+    assert train.train(config, parts) == pytest.approx(scores)
+
+    configs.choose(config, 'generator', 'unet', depth=4, filters=4)
+    with pytest.raises(UserError, match=r'another model: generator\.depth was 3, is 4'):
+        train.train(config, parts)
+
+
+def test_a_signal_saves_and_ends(config, tmp_path, monkeypatch):
+    """After the step that is under way, whatever the loop is at when it comes."""
+    save = Checkpoints.save
+
+    def save_and_signal(self, step, *rest):
+        save(self, step, *rest)
+        if step == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(Checkpoints, 'save', save_and_signal)
+    with pytest.raises(InterruptedRunError, match='SIGTERM: saved step 3') as ended:
+        train.train(config, tmp_path)
+    assert ended.value.signum == signal.SIGTERM
+    assert (tmp_path / 'checkpoints' / '3').is_dir()
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def test_loss_that_is_not_finite_stops_the_run(config, tmp_path):
+    config.generator_optimizer.learning_rate = float('inf')
+    with pytest.raises(UserError, match=r'step \d: .*not finite; last good checkpoint: none\nlower the learning'):
+        train.train(config, tmp_path)
+    assert not list((tmp_path / 'checkpoints').iterdir())
+
+
+@pytest.fixture
+def worsening(config):
+    """A generator whose steps are so large that it gets worse again from the third on."""
+    config.discriminator = None
+    config.generator_optimizer = {'name': 'sgd', 'learning_rate': 0.02}
+    config.early_stopping.update(metric='delta_e', patience=2)
+    config.update(num_steps=12, eval_every=1, checkpoint_every=12, keep=1)
+    return config
+
+
+def test_early_stopping_restores_the_best_weights(worsening, tmp_path, capsys):
+    scores = train.train(worsening, tmp_path / 'run')
+    evaluations = lines(tmp_path / 'run' / 'evaluations.jsonl')
+    best = min(evaluations, key=lambda line: line['delta_e'])
+    last = evaluations[-1]['step']
+    assert scores == best
+    assert last == best['step'] + 2 < 12
+    assert f'step {last}: no better delta_e for 2 evaluations; restored step {best["step"]}' in capsys.readouterr().out
+    assert sorted(int(p.name) for p in (tmp_path / 'run' / 'checkpoints').iterdir()) == [best['step'], last]
+    assert (tmp_path / 'run' / 'samples' / f'{best["step"]}.png').exists()
+
+    # Again: nothing happens, and the result is the same; so it is evaluated alone.
+    before = (tmp_path / 'run' / 'evaluations.jsonl').read_text()
+    assert train.train(worsening, tmp_path / 'run') == scores
+    said = capsys.readouterr().out
+    assert f'nothing left to do in {tmp_path / "run"} at step {last} of 12' in said
+    assert f'restored step {best["step"]}' in said
+    assert (tmp_path / 'run' / 'evaluations.jsonl').read_text() == before
+    assert train.evaluate_run(worsening, tmp_path / 'run') == pytest.approx(scores)
+
+    # The weights are, bit for bit, those of a run that ends there.
+    step, restored = final_state(worsening, tmp_path / 'run', best=True)
+    worsening.early_stopping.patience = None
+    worsening.num_steps = step
+    train.train(worsening, tmp_path / 'short')
+    expected_step, expected = final_state(worsening, tmp_path / 'short')
+    assert step == expected_step == best['step']
+    jax.tree.map(np.testing.assert_array_equal, restored, expected)
+
+
+def test_early_stopping_over_a_resumption(worsening, tmp_path, capsys):
+    """A run cut into pieces stops where the whole one does; a piece's outcome is its best too."""
+    whole = train.train(worsening, tmp_path / 'whole')
+    assert whole['step'] > 1  # so that there is a piece before it
+    worsening.num_steps = whole['step'] + 1
+    assert train.train(worsening, tmp_path / 'parts') == whole
+    said = f'step {whole["step"] + 1}: the end; restored step {whole["step"]}, the best by delta_e'
+    assert said in capsys.readouterr().out
+    worsening.num_steps = 12
+    assert train.train(worsening, tmp_path / 'parts') == whole
+    one, other = ((tmp_path / part / 'evaluations.jsonl').read_text() for part in ('whole', 'parts'))
+    assert one == other
+    (_, one), (_, other) = (final_state(worsening, tmp_path / part) for part in ('whole', 'parts'))
+    jax.tree.map(np.testing.assert_array_equal, one, other)
+
+
+def test_early_stopping_with_a_broken_best_checkpoint(worsening, tmp_path, caplog):
+    worsening.keep = 12
+    best = train.train(worsening, tmp_path)
+    shutil.rmtree(tmp_path / 'checkpoints' / str(best['step']) / 'state')
+    others = [line for line in lines(tmp_path / 'evaluations.jsonl') if line != best]
+    next_best = min(others, key=lambda line: line['delta_e'])
+    assert train.train(worsening, tmp_path) == next_best
+    assert f'checkpoint {best["step"]} is broken and set aside, taking {next_best["step"]}' in caplog.text
+    assert train.evaluate_run(worsening, tmp_path) == pytest.approx(next_best)
+
+
+def test_a_metric_that_is_not_measured(config, tmp_path):
+    for metric in ('accuracy', 'grey_psnr'):  # of RGB and palettes; of no generator
+        config.early_stopping.metric = metric
+        with pytest.raises(
+            UserError, match=f"metric='{metric}' is not measured of a generator in space 'lab'; known: mae, psnr, "
+        ):
+            train.train(config, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_weights_that_are_not_there_leave_no_run_behind(config, tmp_path):
+    configs.choose(config, 'generator', 'resnet_unet', filters=4)
+    config.data.image_size = 64
+    config.pretrained.weights = str(tmp_path / 'nowhere.safetensors')
+    with pytest.raises(UserError, match=r'nowhere\.safetensors'):
+        train.train(config, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()
+
+
+def test_a_new_run_starts_from_pretrained_weights(config, tmp_path):
+    """In the generator and in its average; the rest is as it would be without."""
+    configs.choose(config, 'generator', 'resnet_unet', filters=4)
+    config.update(ema_decay=0.9)
+    config.data.image_size = 64
+    system = build_system(config, parallel.AXIS)
+    plain = jax.device_get(train.create(config, system))
+    rng = np.random.default_rng(0)
+    weights = {}
+    trees = [plain.generator.params['backbone'], plain.generator.batch_stats['backbone']]
+    leaves = {'kernel': 'weight', 'scale': 'weight', 'bias': 'bias', 'mean': 'running_mean', 'var': 'running_var'}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(trees):
+        *layers, name = (key.key for key in path[1:])
+        axes = (3, 2, 0, 1) if leaf.ndim == 4 else range(leaf.ndim)
+        value = rng.normal(size=leaf.shape).astype(np.float32).transpose(axes)
+        weights['.'.join(layers).replace('_', '.') + '.' + leaves[name]] = np.ascontiguousarray(value)
+    save_file(weights, tmp_path / 'weights.safetensors')
+    config.pretrained.weights = str(tmp_path / 'weights.safetensors')
+    state = jax.device_get(train.create(config, system))
+    kernel = state.generator.params['backbone']['conv1']['kernel']
+    np.testing.assert_array_equal(kernel.transpose(3, 2, 0, 1), weights['conv1.weight'])
+    jax.tree.map(np.testing.assert_array_equal, state.ema_params, state.generator.params)
+    without = {name: value for name, value in state.generator.params.items() if name != 'backbone'}
+    jax.tree.map(np.testing.assert_array_equal, without, {name: plain.generator.params[name] for name in without})
+    jax.tree.map(np.testing.assert_array_equal, state.discriminator, plain.discriminator)
+
+
+def test_a_palette_is_learned_once(config, tmp_path, caplog):
+    caplog.set_level('INFO')
+
+    def palette_config():
+        again = config.copy_and_resolve_references()
+        configs.choose(again, 'space', 'palette', size=4)
+        configs.choose(again, 'generator', 'unet', depth=3, filters=4, output_activation='identity')
+        again.discriminator = None
+        again.loss.reconstruction = 'cross_entropy'
+        again.early_stopping.metric = 'accuracy'
+        return again
+
+    with pytest.raises(UserError, match='holds no run'):
+        train.evaluate_run(palette_config(), tmp_path)
+    assert 'colours learned from' not in caplog.text
+    scores = train.train(palette_config(), tmp_path)
+    assert {'accuracy', 'cross_entropy', 'rgb_distance', 'grey_rgb_distance'} <= scores.keys()
+    assert len(configs.from_json((tmp_path / 'config.json').read_text()).space.centers) == 4
+    assert train.train(palette_config(), tmp_path) == scores
+    assert train.evaluate_run(palette_config(), tmp_path) == pytest.approx(scores)
+    assert caplog.text.count('colours learned from') == 1
+    assert 'other settings' not in caplog.text
+
+
+def test_scores_of_every_space_fit_the_table():
+    common = dict.fromkeys(SCORES, 0.5) | {'pictures': 3}
+    assert 'accuracy' not in table(common)
+    lines = table(common | {'accuracy': 0.598, 'target_mse': 0.0094, 'grey_target_mse': 0.0111}).splitlines()
+    (accuracy,) = (line for line in lines if line.startswith('accuracy'))
+    assert accuracy.split()[:2] == ['accuracy', '0.598']
+    (error,) = (line for line in lines if line.startswith('target MSE'))
+    assert error.split()[2:4] == ['0.0094', '0.0111']
+    assert lines[-1].startswith('colorfulness') and 'the true pictures: 0.500' in lines[-1]
+    assert table(common | {'psnr': 0.4}).endswith('\nworse than leaving the pictures grey by: PSNR')
+    by_name = dict(sorted((common | {'psnr': 0.4}).items()))  # as JSON may have them
+    assert table(by_name).endswith('\nworse than leaving the pictures grey by: PSNR')
+
+
+def test_patience(config):
+    config.early_stopping.update(metric='psnr', patience=2)
+    scores = [{'psnr': value} for value in (20.0, 22.0, 21.0, 22.0, 23.0, 22.5, 22.9)]
+    stops = [train.out_of_patience(config.early_stopping, scores[:n]) for n in range(len(scores) + 1)]
+    assert stops == [False, False, False, False, True, False, False, True]
+    config.early_stopping.patience = None
+    assert not train.out_of_patience(config.early_stopping, scores)
+
+
+def test_evaluating_without_a_checkpoint(config, tmp_path):
+    with pytest.raises(UserError, match='holds no run'):
+        train.evaluate_run(config, tmp_path)
+    epath.Path(tmp_path / 'config.json').write_text(configs.to_json(config))
+    with pytest.raises(UserError, match='has no checkpoint; train first'):
+        train.evaluate_run(config, tmp_path)
