@@ -1,4 +1,4 @@
-"""The strided U-Net of seed 000 figure 5 against the dense discriminator of figure 6.
+"""The strided U-Net of Mehani23 figure 5 against the dense discriminator of figure 6.
 
 Figure 5 is the generator of TensorFlow's pix2pix tutorial, narrower; the blocks that it does not show are the
 tutorial's. Its last layer starts uniform in [0, 0.02], without negative numbers: N(0, 0.02) is taken here, as

@@ -1,4 +1,4 @@
-"""DCGAN of seed 000, architecture 1: a plain convolutional encoder-decoder against a dense discriminator.
+"""DCGAN of Mehani23, architecture 1: a plain convolutional encoder-decoder against a dense discriminator.
 
 The report names no reconstruction term; the tutorial that it cites adds 100 x L1, and so does this config.
 It names Adam without a rate: this is Keras' default. It counts ten convolutions where figure 4 has nine.

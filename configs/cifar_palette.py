@@ -1,4 +1,4 @@
-"""The colour classifier of seed 003: each pixel of a horse is one of 24 colours found by k-means.
+"""The colour classifier of Ramlal: each pixel of a horse is one of 24 colours found by k-means.
 
 A U-Net of strided and transposed convolutions with skips; the report shows no sizes. Its log has the form of
 the University of Toronto course script "Colourization of CIFAR-10 Horses via classification": the two levels of

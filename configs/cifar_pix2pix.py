@@ -1,4 +1,4 @@
-"""pix2pix (seed 001 sections 4 and 5) sized for 32 px: a U-Net of five levels against a PatchGAN of 16-pixel patches.
+"""pix2pix (Kanojia23 sections 4 and 5) sized for 32 px: a U-Net of five levels against a PatchGAN of 16-pixel patches.
 
 The report's PatchGAN sees 70 pixels, more than the picture has; with `n_layers` 1 it gives 14 x 14 verdicts on
 patches of 16. A U-Net of five levels has, by the report's formula, no dropout.

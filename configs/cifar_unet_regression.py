@@ -1,4 +1,4 @@
-"""Seed 000, architecture 3 (figures 28 to 30): a U-Net of convolution-BatchNorm-LeakyReLU pairs, grey to RGB by MSE.
+"""Mehani23, architecture 3 (figures 28 to 30): a U-Net of convolution-BatchNorm-LeakyReLU pairs, grey to RGB by MSE.
 
 An epoch of figure 30 has 125 steps. With Keras' default batch of 32 that is 4,000 pictures, which is what this
 takes; the report does not say. The optimizer is not named either: Keras' default Adam. The last layer is

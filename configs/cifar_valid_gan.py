@@ -1,4 +1,4 @@
-"""Seed 000, architecture 2 (figures 18 to 20): 26 layers of unpadded convolutions, grey to RGB in [0, 1].
+"""Mehani23, architecture 2 (figures 18 to 20): 26 layers of unpadded convolutions, grey to RGB in [0, 1].
 
 The report does not say how it trains. The tutorial that it cites, whose generator this is, pays the generator
 for the mean squared error alone, with Adam at 5e-4, and lets the discriminator, which sees the colours alone,

@@ -1,4 +1,4 @@
-"""The spectrally normalised pix2pix of seed 004, section 3: 128 px, Lab, on 7,129 photographs of landscapes.
+"""The spectrally normalised pix2pix of Akshat23, section 3: 128 px, Lab, on 7,129 photographs of landscapes.
 
 Figures 3.8 to 3.14. The code and the text disagree about the learning rates; these are the code's, 4e-4 and 1e-4
 (chapter 4 speaks of 4e-4 and 1e-3). Spectral norm is where figures 3.8 and 3.9 have it: on the strided and the

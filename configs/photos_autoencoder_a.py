@@ -1,4 +1,4 @@
-"""Autoencoder A of seed 002, section 2.1: no skips, upsampling by repeated pixels, dropout, early stopping.
+"""Autoencoder A of Naim25, section 2.1: no skips, upsampling by repeated pixels, dropout, early stopping.
 
 The report gives 3x3 kernels, stride 2, LeakyReLU, dropout 0.1, MSE, batches of 16, a 60/20/20 split and a
 patience of 5. It does not give the widths, the size of the pictures (128 here, that of its method B), nor the

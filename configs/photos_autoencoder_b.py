@@ -1,4 +1,4 @@
-"""Autoencoder B of seed 002, section 2.2: as A, with transposed convolutions, without dropout and early stopping.
+"""Autoencoder B of Naim25, section 2.2: as A, with transposed convolutions, without dropout and early stopping.
 
     python -m jaxcolor.main --config=configs/photos_autoencoder_b.py --config.data.source=folder:/path/to/pictures
 

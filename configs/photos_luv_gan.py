@@ -1,4 +1,4 @@
-"""The GAN of seed 003: five convolutional and five deconvolutional blocks with skips, CIELUV, 224 px.
+"""The GAN of Ramlal: five convolutional and five deconvolutional blocks with skips, CIELUV, 224 px.
 
 The discriminator has six convolutional blocks and one dense layer. The slides give neither widths nor losses nor
 rates: widths double from 64, and the rest is pix2pix'.

@@ -1,4 +1,4 @@
-"""The baseline of seed 003: a convolutional network that says u* and v* of CIELUV by least squares, at 224 px.
+"""The baseline of Ramlal: a convolutional network that says u* and v* of CIELUV by least squares, at 224 px.
 
 The slides show no layers and name no optimizer, so this is a plain encoder-decoder of ours without skips. Their
 losses (0.0017 in training, 0.0035 in validation) have no scale and can't be compared.

@@ -1,4 +1,4 @@
-"""pix2pix of seed 001, sections 4 and 5: a U-Net of eight levels against a PatchGAN of 70-pixel patches, at 256 px.
+"""pix2pix of Kanojia23, sections 4 and 5: a U-Net of eight levels against a PatchGAN of 70-pixel patches, at 256 px.
 
 Dropout is the noise z of pix2pix: it stays on when pictures are coloured, as section 5.4 has it
 (`sampling='dropout'`, seeded). BatchNorm then uses its running statistics, so that a picture's colours do not

@@ -1,4 +1,4 @@
-"""pix2pix of seed 002, section 4: a U-Net of seven levels from grey to RGB at 128 px, against a PatchGAN.
+"""pix2pix of Naim25, section 4: a U-Net of seven levels from grey to RGB at 128 px, against a PatchGAN.
 
 The report gives no rates and no weight of L1: those of pix2pix, 2e-4 and 100, fit its generator loss of 14 to 16
 (an L1 of about 0.13 in [-1, 1]). It trains for 10 epochs, then 10 more.

@@ -1,4 +1,4 @@
-"""pix2pix with a U-Net on a ResNet-18 trained on ImageNet (seed 001, sections 4.4 and 6.3).
+"""pix2pix with a U-Net on a ResNet-18 trained on ImageNet (Kanojia23, sections 4.4 and 6.3).
 
 20 epochs of L1 alone, then 20 with the PatchGAN. The report does not show the decoder; this is the one of its
 cited tutorial, fastai's DynamicUnet, which ends without an activation.

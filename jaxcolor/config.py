@@ -26,7 +26,7 @@ _FREE_FIELDS = (
 
 
 def default() -> ml_collections.ConfigDict:
-    """Returns the base that every file in `configs/` starts from (the pix2pix of seed 001, sections 4 and 5).
+    """Returns the base that every file in `configs/` starts from (the pix2pix of Kanojia23, sections 4 and 5).
 
     Lengths are in epochs of the training split unless the name says steps. `num_steps`, where set, wins over
     `num_epochs`; `eval_every` and `checkpoint_every` are in steps, and None means once an epoch.
@@ -90,7 +90,7 @@ def default() -> ml_collections.ConfigDict:
             'dtype': 'float32',  # of the arithmetic: float32 or bfloat16; parameters stay float32
             'accumulation_steps': 1,  # parts of the batch that go through one after the other, to save memory
             'steps_per_call': 1,  # by accelerators, for networks that are through in no time; slower on CPUs
-            # Compute activations again on the way back instead of keeping them; None: from 512 px on.
+            # Compute activations again in the backward pass instead of keeping them; None: from 512 px on.
             'remat': ml_collections.config_dict.placeholder(bool),
             'log_every': 50,
             'eval_every': ml_collections.config_dict.placeholder(int),

@@ -38,7 +38,7 @@ def folder(address: epath.PathLike) -> epath.Path:
     return epath.Path(address)
 
 
-def write_whole(path: epath.PathLike, content: bytes) -> None:
+def write_atomic(path: epath.PathLike, content: bytes) -> None:
     """Writes `content` to `path`; makes its folder.
 
     Whatever happens meanwhile, the old or the new file is there, never half of it.

@@ -6,14 +6,14 @@ import sys
 import pytest
 
 from jaxcolor.errors import UserError
-from jaxcolor.storage import folder, is_bucket, read_text, write_whole
+from jaxcolor.storage import folder, is_bucket, read_text, write_atomic
 
 
 def test_a_file_is_made_with_its_folder_and_then_replaced(tmp_path):
     path = tmp_path / 'a' / 'b' / 'file'
     assert read_text(path) is None
     for text in ('first', 'second'):
-        write_whole(path, text.encode())
+        write_atomic(path, text.encode())
         assert read_text(path) == text
     assert [p.name for p in path.parent.iterdir()] == ['file']
 
@@ -22,12 +22,12 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
     """In a process of its own, whose files may not grow past ten bytes."""
     script = """
 import errno, resource, sys
-from jaxcolor.storage import write_whole
+from jaxcolor.storage import write_atomic
 
 resource.setrlimit(resource.RLIMIT_FSIZE, (10, resource.RLIM_INFINITY))
-write_whole(sys.argv[1], b'old')
+write_atomic(sys.argv[1], b'old')
 try:
-    write_whole(sys.argv[1], b'new' * 100)
+    write_atomic(sys.argv[1], b'new' * 100)
 except OSError as error:
     assert error.errno == errno.EFBIG
 else:
@@ -41,7 +41,7 @@ else:
 def test_a_folder_in_the_way_leaves_nothing_else(tmp_path):
     (tmp_path / 'file').mkdir()
     with pytest.raises(IsADirectoryError):
-        write_whole(tmp_path / 'file', b'new')
+        write_atomic(tmp_path / 'file', b'new')
     assert [p.name for p in tmp_path.iterdir()] == ['file']
 
 

@@ -16,7 +16,7 @@ from jaxcolor.color import convert
 from jaxcolor.errors import missing_package
 from jaxcolor.imaging import resize
 from jaxcolor.imaging.photos import Photo
-from jaxcolor.storage import write_whole
+from jaxcolor.storage import write_atomic
 
 Rgb = UInt8[np.ndarray, 'h w 3']
 Score = Callable[[Sequence[Rgb], UInt8[np.ndarray, 'h w 1'], Rgb], dict[str, float]]
@@ -91,7 +91,7 @@ class Scores:
         """Opens those of `folder`; `anew` leaves none of them."""
         self.path = folder / 'scores.jsonl'
         self._lines = {} if anew else {line['name']: line for line in _read(self.path)}
-        write_whole(self.path, b''.join(map(_line, self._lines.values())))
+        write_atomic(self.path, b''.join(map(_line, self._lines.values())))
 
     def __contains__(self, name: str) -> bool:
         return name in self._lines

@@ -17,7 +17,7 @@ from jaxcolor.evaluation import report
 from jaxcolor.imaging import arrays, photos
 from jaxcolor.imaging.photos import Limits, Photo, PhotoError
 from jaxcolor.inference.colorizer import Options
-from jaxcolor.storage import write_whole
+from jaxcolor.storage import write_atomic
 
 Pixels = UInt8[np.ndarray, 'h w _'] | UInt16[np.ndarray, 'h w _']
 Wide = UInt8[np.ndarray, 'h wide 3'] | UInt16[np.ndarray, 'h wide 3']
@@ -119,7 +119,7 @@ class Filing:
         except PhotoError as error:
             raise PhotoError(f'{path}: {error}') from error
         with explain_refusal(path):
-            write_whole(path, encoded)
+            write_atomic(path, encoded)
 
 
 @contextlib.contextmanager

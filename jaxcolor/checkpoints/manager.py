@@ -69,9 +69,9 @@ class Checkpoints:
         folder = epath.Path(workdir) / 'checkpoints'
         # Orbax refuses relative paths; `resolve` would mistake a bucket's address for one.
         self.path = folder if is_bucket(folder) else folder.resolve()
-        self._whole = msgpack_handler.is_needed(folder)
+        self._by_msgpack = msgpack_handler.is_needed(folder)
         self._metric = metric
-        by_file = _committed_by_file() if self._whole else {}
+        by_file = _committed_by_file() if self._by_msgpack else {}
         self._hook_before, sys.unraisablehook = sys.unraisablehook, partial(_hush, sys.unraisablehook)
         newest = checkpoint_managers.LatestN(n=keep)
         best = checkpoint_managers.BestN(n=1, get_metric_fn=self._goodness)
@@ -100,7 +100,7 @@ class Checkpoints:
         """
         with self._explain_failure():
             joined = parallel.join_copies(state)
-            item = msgpack_handler.WholeSave(joined) if self._whole else ocp.args.StandardSave(joined)
+            item = msgpack_handler.MsgpackSave(joined) if self._by_msgpack else ocp.args.StandardSave(joined)
             self._manager.save(step, args=ocp.args.Composite(state=item), metrics=dict(scores or {}))
 
     def restore(self, target: Any, *, best: bool = False) -> tuple[int, Any] | None:
@@ -119,9 +119,9 @@ class Checkpoints:
         order = complete_steps(self.path)[::-1]
         if best:
             order.sort(key=self._recorded, reverse=True)
-        order = json.loads(parallel.words_of_first(json.dumps(order)) or '[]')
+        order = json.loads(parallel.broadcast_str(json.dumps(order)) or '[]')
         abstract = parallel.abstract_global(target)
-        item = msgpack_handler.WholeRestore(abstract) if self._whole else ocp.args.StandardRestore(abstract)
+        item = msgpack_handler.MsgpackRestore(abstract) if self._by_msgpack else ocp.args.StandardRestore(abstract)
         unreadable: dict[int, str] = {}
         for step in order:
             reason = ''

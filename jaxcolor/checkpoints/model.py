@@ -1,16 +1,12 @@
-"""A trained generator, wherever it is: with the package, in a file, in the work directory of a run, on the hub."""
+"""A trained generator: its config, its space, its network and its variables."""
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import ml_collections
-from etils import epath
 from flax import linen as nn
 
-from jaxcolor import hub, storage, weights
 from jaxcolor.color.spaces import Space, build_space
-from jaxcolor.errors import UserError
 from jaxcolor.models import build_generator
 
 
@@ -24,61 +20,7 @@ class Model(NamedTuple):
     variables: dict[str, Any]  # float32, on the host
 
 
-def load(name: epath.PathLike = weights.DEFAULT, checkpoint: str | int | None = None) -> Model:
-    """Return the model that `name` says.
-
-    Args:
-      name: the work directory of a run, a path or an address such as `gs://…`; a model that comes with the package
-        (`weights.names`), unless there is a run in a folder of that name; a file `*.safetensors`; or
-        `hf:OWNER/NAME[@REVISION]`, whose `model.safetensors` is downloaded once.
-      checkpoint: of a run, see `restore.restore`.
-
-    Raises:
-      UserError: there is no such model, or it can't be read.
-    """
-    text = str(name)
-    file = _find_file(text)
-    if file is None:
-        from jaxcolor.checkpoints import restore  # imports Orbax, which files do without
-
-        return restore.restore(name, checkpoint)
-    if checkpoint is not None:
-        raise UserError(f'checkpoint={checkpoint!r}: {text} has one alone; leave it out, or name the run')
-    from jaxcolor.checkpoints import weights_file
-
-    return weights_file.read(file)
-
-
 def build(config: ml_collections.ConfigDict) -> tuple[Space, nn.Module]:
     """Return the space and the generator that a config describes."""
     space = build_space(config.space.to_dict())
     return space, build_generator(config.generator.to_dict(), space.channels, dtype=jnp.dtype(config.dtype))
-
-
-def _find_file(name: str) -> Path | None:
-    """The file of a model that is one; None for what must be a run."""
-    if name.startswith(hub.PREFIX):
-        return _download(name)
-    if name in weights.names() and not Path(name, 'config.json').exists():
-        return weights.path(name)
-    path = Path(name).expanduser()
-    if path.suffix != '.safetensors' or storage.is_bucket(name):
-        return None
-    if not path.is_file():
-        raise UserError(f'{name}: there is no such file; name another, or one of {", ".join(weights.names())}')
-    return path
-
-
-def _download(name: str) -> Path:
-    repository, _, revision = name.removeprefix(hub.PREFIX).partition('@')
-    owner, _, rest = repository.partition('/')
-    if not owner or not rest or '/' in rest:
-        raise UserError(
-            f'{name!r} is no model of the hub; use {hub.PREFIX}OWNER/NAME or {hub.PREFIX}OWNER/NAME@REVISION'
-        )
-    try:
-        path = hub.download(repository, revision=revision or None)
-        hub.check(path)
-    except UserError as error:
-        raise UserError(f'{name}: {error}') from error
-    return path

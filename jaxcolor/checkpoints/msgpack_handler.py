@@ -46,19 +46,19 @@ def read(folder: epath.Path, target: Any) -> Any:
 class _Handler(ocp.AsyncCheckpointHandler):
     """What Orbax asks to write and to read one item of a checkpoint."""
 
-    async def async_save(self, directory: epath.Path, args: 'WholeSave') -> list[ocp.future.Future]:
+    async def async_save(self, directory: epath.Path, args: 'MsgpackSave') -> list[ocp.future.Future]:
         """Fetches the arrays, which may then be overwritten; writes while training goes on."""
         if jax.process_index() > 0:
             return []
         state = jax.device_get(serialization.to_state_dict(args.item))
         return [ocp.future.CommitFutureAwaitingContractedSignals(_write(directory, state), name='whole_state')]
 
-    def save(self, directory: epath.Path, args: 'WholeSave') -> None:
+    def save(self, directory: epath.Path, args: 'MsgpackSave') -> None:
         """The same, and waits."""
         for future in asyncio.run(self.async_save(directory, args)):
             future.result()
 
-    def restore(self, directory: epath.Path, args: 'WholeRestore') -> Any:
+    def restore(self, directory: epath.Path, args: 'MsgpackRestore') -> Any:
         """Places what `read` returns as the target is placed."""
 
         def place(wanted: jax.ShapeDtypeStruct, array: np.ndarray) -> jax.Array:
@@ -73,7 +73,7 @@ async def _write(folder: epath.Path, state: Any) -> None:
 
 @ocp.args.register_with_handler(_Handler, for_save=True)
 @dataclasses.dataclass
-class WholeSave(ocp.args.CheckpointArgs):
+class MsgpackSave(ocp.args.CheckpointArgs):
     """Asks Orbax to save a state, of arrays that every host has."""
 
     item: Any
@@ -81,7 +81,7 @@ class WholeSave(ocp.args.CheckpointArgs):
 
 @ocp.args.register_with_handler(_Handler, for_restore=True)
 @dataclasses.dataclass
-class WholeRestore(ocp.args.CheckpointArgs):
+class MsgpackRestore(ocp.args.CheckpointArgs):
     """Asks Orbax for a state like `item`, of `jax.ShapeDtypeStruct`s with a sharding."""
 
     item: Any

@@ -13,7 +13,7 @@ from etils import epath
 from jaxcolor import config as configs
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
-from jaxcolor.storage import folder, read_text, write_whole
+from jaxcolor.storage import folder, read_text, write_atomic
 
 _LOG = logging.getLogger(__name__)
 
@@ -36,14 +36,14 @@ def claim(workdir: epath.PathLike, config: ml_collections.ConfigDict, before: ml
         if changed and jax.process_index() == 0:
             _LOG.warning('%s goes on with other settings than before: %s', workdir, _told(changed))
     path, ours = epath.Path(workdir) / 'config.json', configs.to_json(config)
-    agreed = parallel.words_of_first(ours) or ''
+    agreed = parallel.broadcast_str(ours) or ''
     if not parallel.all_agree(agreed == ours):
         changed = configs.differences(configs.from_json(agreed), config)
         mine = f'; process {jax.process_index()} with another than process 0: {_told(changed)}' if changed else ''
         raise UserError(f'the processes were not started with the same config{mine}\nrun the same line on every host')
     if jax.process_index() == 0:
         with explain_refusal(workdir):
-            write_whole(path, ours.encode())
+            write_atomic(path, ours.encode())
     parallel.wait_for_all('config.json is written')
     appears = _appears(path)
     if not parallel.all_agree(appears):
@@ -98,7 +98,7 @@ def stored(workdir: epath.PathLike) -> ml_collections.ConfigDict | None:
       UserError: `config.json` is broken, the bucket does not let it be read, or the address is of no known kind.
     """
     path = folder(workdir) / 'config.json'
-    text = parallel.words_of_first(read_text(path) if jax.process_index() == 0 else None)
+    text = parallel.broadcast_str(read_text(path) if jax.process_index() == 0 else None)
     try:
         return None if text is None else configs.from_json(text)
     except ValueError as error:

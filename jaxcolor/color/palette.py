@@ -1,4 +1,4 @@
-"""Colorization as classification: each pixel is one of k colours (seed 003; Zhang, Isola and Efros 2016).
+"""Colorization as classification: each pixel is one of k colours (Ramlal; Zhang, Isola and Efros 2016).
 
 Centres are in the units of their basis: R, G, B in 0-255, or the chroma of CIELAB or CIELUV.
 """
@@ -27,8 +27,8 @@ class Palette:
     """Lightness in, a class among `size` colours out: the target is an int32, `y` a logit for each class.
 
     Attributes:
-      size: how many colours; seed 003 has 24.
-      basis: `rgb`: a class is a whole colour, which replaces the pixel's (seed 003). `lab` or `luv`: a class is
+      size: how many colours; Ramlal has 24.
+      basis: `rgb`: a class is a whole colour, which replaces the pixel's (Ramlal). `lab` or `luv`: a class is
         a chroma, (a*, b*) or (u*, v*), and the pixel keeps its own lightness (Zhang et al. 2016).
       temperature: 0 shows the likeliest colour; above, the mean of all colours weighed by softmax(y / T), the
         annealed mean of Zhang et al. section 2.3, whose T is 0.38.

@@ -1,7 +1,7 @@
 """How a picture is written: what the generator sees (`x`) and what it must say (`y`).
 
 In every space `x` is the lightness L*/50 - 1. So a generator trained in one space sees the same picture as
-in any other, and the floor, the picture left grey, is the same picture as well: scores compare across spaces.
+in any other, and the baseline, the picture left grey, is the same picture as well: scores compare across spaces.
 """
 
 import dataclasses
@@ -85,7 +85,7 @@ class _LightnessAndChroma:
 class Lab(_LightnessAndChroma):
     """Lightness in, chroma out: `y` is CIELAB's (a*, b*) / `scale`.
 
-    `scale` 110 is seed 001 section 5.1 and holds the sRGB gamut in [-0.98, 0.89]; seed 004 has 127.5.
+    `scale` 110 is Kanojia23 section 5.1 and holds the sRGB gamut in [-0.98, 0.89]; Akshat23 has 127.5.
     """
 
     name: ClassVar[str] = 'lab'
@@ -94,7 +94,7 @@ class Lab(_LightnessAndChroma):
 
 @dataclasses.dataclass(frozen=True)
 class Luv(_LightnessAndChroma):
-    """Lightness in, chroma out: `y` is CIELUV's (u*, v*) / `scale` (seed 003, which names no scale).
+    """Lightness in, chroma out: `y` is CIELUV's (u*, v*) / `scale` (Ramlal, which names no scale).
 
     `scale` 175 is the least round one that holds the sRGB gamut, in [-0.77, 1.00], within the range of tanh.
     """
@@ -107,8 +107,8 @@ class Luv(_LightnessAndChroma):
 class Rgb:
     """Grey in, the whole picture out: `y` is sRGB.
 
-    `signed` puts it in [-1, 1], the range of tanh (seed 002); otherwise it is in [0, 1], for networks that end
-    in ReLU, sigmoid or nothing (seed 000 sections 4 and 5).
+    `signed` puts it in [-1, 1], the range of tanh (Naim25); otherwise it is in [0, 1], for networks that end
+    in ReLU, sigmoid or nothing (Mehani23 sections 4 and 5).
     """
 
     name: ClassVar[str] = 'rgb'
@@ -175,7 +175,7 @@ def _value(field: str, value: Any, kind: Any) -> Any:
 
 
 def grey(x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w 3']:
-    """The picture left grey, sRGB in [0, 1] with R = G = B: the floor that every space shares."""
+    """The picture left grey, sRGB in [0, 1] with R = G = B: the baseline that every space shares."""
     return convert.lightness_to_rgb(50 * (x.astype(jnp.float32) + 1))
 
 

@@ -83,7 +83,7 @@ def wait_for_all(what: str) -> None:
     multihost_utils.sync_global_devices(what)
 
 
-def words_of_first(words: str | None) -> str | None:
+def broadcast_str(words: str | None) -> str | None:
     """Returns, on every host, the words of process 0: so all go by the same, whatever their file systems show them."""
     if jax.process_count() == 1:
         return words

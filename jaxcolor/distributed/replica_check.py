@@ -12,7 +12,7 @@ from jaxtyping import Array, UInt32
 from jaxcolor.distributed import parallel
 
 
-class DriftError(Exception):
+class ReplicaMismatchError(Exception):
     """Copies have come apart; the message names the processes that differ from most."""
 
     remedy = 'the memory or the links of that host may be faulty: leave it out, and run the same line again'
@@ -30,13 +30,13 @@ def check(step: int, tree: Any) -> None:
       tree: `TrainState.learned`, or other arrays that should be the same everywhere.
 
     Raises:
-      DriftError: they differ. Of equally large parties, the one of process 0 is right.
+      ReplicaMismatchError: they differ. Of equally large parties, the one of process 0 is right.
     """
     if jax.device_count() == 1:
         return
     here = np.full(jax.local_device_count(), jax.process_index(), np.uint32)
     if wrong := differing(np.asarray(jax.device_get(_gathered()(tree, here)))):
-        raise DriftError(step, wrong)
+        raise ReplicaMismatchError(step, wrong)
 
 
 def differing(found: UInt32[np.ndarray, 'devices 2']) -> list[int]:

@@ -27,7 +27,7 @@ def score_names(space: Space) -> tuple[str, ...]:
     """The names of all scores in `space`: `SCORES`, of the pictures, then those of what the network says itself.
 
     Those are for a palette `accuracy`, `cross_entropy`, `rgb_distance`; otherwise `target_mae` and
-    `target_mse`, in the scale of the network, and in RGB Keras' `accuracy`. `grey_*` are floors again.
+    `target_mse`, in the scale of the network, and in RGB Keras' `accuracy`. `grey_*` are baselines again.
     """
     if space.categorical:
         return (*SCORES, 'accuracy', 'grey_accuracy', 'cross_entropy', 'rgb_distance', 'grey_rgb_distance')
@@ -108,12 +108,12 @@ def _predict(
     return prediction
 
 
-def _errors(prediction: Target, target: Target, floor: Target) -> dict[str, metrics.Scores]:
+def _errors(prediction: Target, target: Target, baseline: Target) -> dict[str, metrics.Scores]:
     return {
         'target_mae': metrics.mae(prediction, target),
         'target_mse': metrics.mse(prediction, target),
-        'grey_target_mae': metrics.mae(floor, target),
-        'grey_target_mse': metrics.mse(floor, target),
+        'grey_target_mae': metrics.mae(baseline, target),
+        'grey_target_mse': metrics.mse(baseline, target),
     }
 
 

@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from PIL import Image, ImageDraw, ImageFont
 
-from jaxcolor.storage import write_whole
+from jaxcolor.storage import write_atomic
 
 Pictures = UInt8[np.ndarray, 'n h w 3'] | Float[np.ndarray, 'n h w 3']
 Curve = tuple[np.ndarray, np.ndarray]  # steps and values
@@ -83,12 +83,12 @@ def _bytes(pictures: Pictures) -> UInt8[np.ndarray, 'n h w 3']:
 
 
 def loss_curves(history: Sequence[Mapping[str, int | float]], path: epath.PathLike) -> None:
-    """Draws the losses of both players, and the scores above their grey floors, to the PNG `path`.
+    """Draws the losses of both players, and the scores above their grey baselines, to the PNG `path`.
 
     Args:
       history: records in any order, each a `step` and any of: `generator_loss`, `reconstruction`,
         `adversarial`; `discriminator_loss`, `discriminator_real`, `discriminator_fake`; `psnr`, `delta_e`
-        and their floors `grey_psnr`, `grey_delta_e`. A panel with nothing to show is left out, and so are
+        and their baselines `grey_psnr`, `grey_delta_e`. A panel with nothing to show is left out, and so are
         values that are not finite.
       path: where to; local or a bucket.
     """
@@ -111,7 +111,7 @@ def loss_curves(history: Sequence[Mapping[str, int | float]], path: epath.PathLi
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png')
-    write_whole(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue())
 
 
 def _series(history: Sequence[Mapping[str, int | float]]) -> dict[str, Curve]:
@@ -150,10 +150,10 @@ def _draw_losses(axes: Axes, curves: Mapping[str, Curve]) -> None:
     _legend(axes)
 
 
-def _draw_score(axes: Axes, score: Curve, floor: Curve | None) -> None:
+def _draw_score(axes: Axes, score: Curve, baseline: Curve | None) -> None:
     axes.plot(*score, color=_BLUE, linewidth=1.8, marker='o', markersize=4, label='generated')
-    if floor is not None:  # the same at every step
-        axes.axhline(floor[1][-1], color=_GREY, linewidth=1.5, linestyle='--', label='left grey')
+    if baseline is not None:  # the same at every step
+        axes.axhline(baseline[1][-1], color=_GREY, linewidth=1.5, linestyle='--', label='left grey')
     _legend(axes)
 
 
@@ -185,4 +185,4 @@ def write_png(image: Image.Image, path: epath.PathLike) -> None:
     """Writes `image` to the PNG `path`, local or in a bucket, whole or not at all; makes its folder."""
     buffer = io.BytesIO()
     image.save(buffer, format='PNG')
-    write_whole(path, buffer.getvalue())
+    write_atomic(path, buffer.getvalue())

@@ -121,20 +121,20 @@ def _saturation(chroma: Float[Array, '*b']) -> Float[Array, '*b']:
 
 
 def rgb_distance(generated: Pictures, truth: Pictures) -> Scores:
-    """Mean Euclidean distance of the colours of pixels in RGB, on the 0-255 scale (seed 003)."""
+    """Mean Euclidean distance of the colours of pixels in RGB, on the 0-255 scale (Ramlal)."""
     return 255 * jnp.mean(jnp.linalg.norm(generated - truth, axis=-1), axis=(1, 2))
 
 
 def channel_accuracy(output: Output, target: Output) -> Scores:
     """Share of pixels whose largest channel, the first of several, is the true one.
 
-    It is what Keras means by `accuracy` where the target has more than one channel (seed 000 section 5).
+    It is what Keras means by `accuracy` where the target has more than one channel (Mehani23 section 5).
     """
     return jnp.mean(jnp.argmax(output, axis=-1) == jnp.argmax(target, axis=-1), axis=(1, 2))
 
 
 def class_accuracy(logits: Output, labels: Labels) -> Scores:
-    """Share of pixels whose likeliest class is the true one (seed 003)."""
+    """Share of pixels whose likeliest class is the true one (Ramlal)."""
     return jnp.mean(jnp.argmax(logits, axis=-1) == labels[..., 0], axis=(1, 2))
 
 
@@ -154,13 +154,13 @@ def compare(generated: Pictures, truth: Pictures) -> dict[str, Scores]:
 def score(generated: Pictures, truth: Pictures, grey: Pictures) -> dict[str, Scores]:
     """Every metric by the name it has in `evaluations.jsonl`.
 
-    `grey_*` is what leaving the picture grey would score against the same truth: the floor without which
+    `grey_*` is what leaving the picture grey would score against the same truth: the baseline without which
     the numbers say nothing.
     """
-    floors = compare(grey, truth)
-    del floors['colorfulness']  # 0
+    baselines = compare(grey, truth)
+    del baselines['colorfulness']  # 0
     return {
         **compare(generated, truth),
-        **{f'grey_{name}': floor for name, floor in floors.items()},
+        **{f'grey_{name}': baseline for name, baseline in baselines.items()},
         'true_colorfulness': colorfulness(truth),
     }

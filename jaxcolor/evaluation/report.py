@@ -79,11 +79,11 @@ class Console:
 def table(scores: Mapping[str, int | float]) -> str:
     """Returns the scores as a small table: ours against leaving the pictures grey."""
     lines = [f'{scores["pictures"]} test pictures{_unreadable(scores)}', f'{"ours":>25}{"grey":>9}', '-' * 34]
-    floors = {'grey_colorfulness': 0.0, **scores}
+    baselines = {'grey_colorfulness': 0.0, **scores}
     for title, name, meaning in _ROWS:
         if name in scores:
-            floor = _rounded(floors[f'grey_{name}']) if f'grey_{name}' in floors else ''
-            lines.append(f'{title:<16}{_rounded(scores[name]):>9}{floor:>9}   {meaning}'.rstrip())
+            baseline = _rounded(baselines[f'grey_{name}']) if f'grey_{name}' in baselines else ''
+            lines.append(f'{title:<16}{_rounded(scores[name]):>9}{baseline:>9}   {meaning}'.rstrip())
     lines[-1] += f'   (the true pictures: {scores["true_colorfulness"]:.3f})'
     grey = {name.removeprefix('grey_'): value for name, value in scores.items() if name.startswith('grey_')}
     if worse := worse_than_grey(scores, grey):

@@ -15,7 +15,7 @@ from jaxcolor.errors import UserError, missing_package
 from jaxcolor.export import metadata
 from jaxcolor.export.network import Network
 from jaxcolor.inference.colorizer import Colorizer
-from jaxcolor.storage import write_whole
+from jaxcolor.storage import write_atomic
 
 _SAVED_MODEL = 'saved_model.pb'  # what makes a folder a SavedModel
 
@@ -74,14 +74,14 @@ def export(
     description = metadata.describe(colorizer, network, file_format, path)
     with _explain_refusal(path), _without_paths():
         if folder:
-            with _whole_folder(path) as temporary:
+            with _atomic_folder(path) as temporary:
                 description |= write(network, colorizer, temporary)
                 (temporary / notes.name).write_text(_to_json(description))
         else:
             content, more = write(network, description)
             description |= more
-            write_whole(path, content)
-            write_whole(notes, _to_json(description).encode())
+            write_atomic(path, content)
+            write_atomic(notes, _to_json(description).encode())
     return Export(path, notes, description)
 
 
@@ -92,7 +92,7 @@ def _export_weights(colorizer: Colorizer, path: Path, size: int | None, overwrit
         raise UserError(f'--output={path} would not be known as a model again; use {path.name}.safetensors')
     _check_free(path, path, False, overwrite)
     with _explain_refusal(path):
-        write_whole(path, weights_file.encode(colorizer.config, colorizer.step, colorizer.variables))
+        write_atomic(path, weights_file.encode(colorizer.config, colorizer.step, colorizer.variables))
     return Export(path, path, metadata.describe(colorizer, Network.of(colorizer), 'safetensors', path))
 
 
@@ -133,7 +133,7 @@ def _without_paths() -> Iterator[None]:
 
 
 @contextmanager
-def _whole_folder(path: Path) -> Iterator[Path]:
+def _atomic_folder(path: Path) -> Iterator[Path]:
     """Gives a new folder that takes the place of `path` when all went well."""
     temporary, before = (path.with_name(f'.{path.name}.{end}') for end in ('tmp', 'old'))
     for left in (temporary, before):

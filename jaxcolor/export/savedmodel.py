@@ -1,4 +1,4 @@
-"""A TensorFlow SavedModel, for TensorFlow Serving or TensorFlow alone (seed 004 section 3.9.1)."""
+"""A TensorFlow SavedModel, for TensorFlow Serving or TensorFlow alone (Akshat23 section 3.9.1)."""
 
 import logging
 from collections.abc import Callable
@@ -24,7 +24,7 @@ def write(network: Network, colorizer: Colorizer, folder: Path) -> dict[str, Any
     """Writes the SavedModel and returns what to add to its description.
 
     Its weights are TensorFlow variables. Two signatures: `serving_default`, x -> y; and `colorize`, which takes
-    pictures as files, as the service of seed 004 sends them, and returns them in colour.
+    pictures as files, as the service of Akshat23 sends them, and returns them in colour.
 
     Raises:
       UserError: the installed TensorFlow can not read what the installed JAX writes.

@@ -14,7 +14,8 @@ from etils import epath
 from flax import linen as nn
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
 
-from jaxcolor.checkpoints.model import Model, load
+from jaxcolor.checkpoints.load import load
+from jaxcolor.checkpoints.model import Model
 from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import Space
 from jaxcolor.errors import UserError
@@ -52,7 +53,7 @@ class Colorizer:
     """Colours grey photographs, or coloured ones anew by their lightness.
 
     The network sees a small copy; the photograph keeps its own lightness at full size, and takes only its chroma
-    from the network, interpolated along the edges (`render`). Seed 004 section 3.9 colours at the network's size.
+    from the network, interpolated along the edges (`render`). Akshat23 section 3.9 colours at the network's size.
 
         colorizer = Colorizer()
         colorizer(Image.open('grandmother.jpg')).save('in_colour.png')

@@ -1,4 +1,4 @@
-"""The U-Net of two convolutions a level and max pools of seed 000, architecture 3."""
+"""The U-Net of two convolutions a level and max pools of Mehani23, architecture 3."""
 
 from functools import partial
 
@@ -21,7 +21,7 @@ from jaxcolor.models.layers import (
 
 
 class ConvUNet(WithoutDropout, nn.Module):
-    """Generator of seed 000 Figures 28 and 29 (Ronneberger et al. 2015), as Keras builds it.
+    """Generator of Mehani23 Figures 28 and 29 (Ronneberger et al. 2015), as Keras builds it.
 
     `depth` levels of `filters * 2^i` channels, each of two 3x3 convolutions with BatchNorm and LeakyReLU; max
     pools between them. On the way up a 2x2 transposed convolution, the level's skip before it, and two 3x3

@@ -1,4 +1,4 @@
-"""The plain convolutional generator of seed 000, architecture 1."""
+"""The plain convolutional generator of Mehani23, architecture 1."""
 
 from functools import partial
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ _CHROMA = 0.1
 
 
 class DCGAN(WithoutDropout, nn.Module):
-    """Encoder-decoder of seed 000 Figure 4, as Keras builds it.
+    """Encoder-decoder of Mehani23 Figure 4, as Keras builds it.
 
     3x3 convolutions with Keras' 'same' padding, BatchNorm with Keras' defaults (epsilon 1e-3, momentum 0.99)
     after the activation, nearest-neighbour upsampling. The figure names no initialiser, so Keras' default,

@@ -23,13 +23,13 @@ from jaxcolor.models.layers import (
 
 
 class PatchGAN(nn.Module):
-    """Judge overlapping patches (seed 001 section 5.3; Isola et al. 2017).
+    """Judge overlapping patches (Kanojia23 section 5.3; Isola et al. 2017).
 
     `n_layers` + 1 convolutions of 4x4, the first without norm, and one of stride 1 to a logit. Those before
     the last of the `n_layers` + 1 have stride 2, or the first `strided_layers`. Widths double from `filters` up
     to eight times it. With padding 1, `n_layers` 1, 2, 3 see patches of 16, 34, 70 pixels.
 
-    `style` 'keras' (see `Style`) is the discriminator of seed 004 Figure 3.11, which has spectral norm only
+    `style` 'keras' (see `Style`) is the discriminator of Akshat23 Figure 3.11, which has spectral norm only
     where the stride is 2; 'pytorch' has it everywhere.
     """
 
@@ -94,7 +94,7 @@ class PatchGAN(nn.Module):
 
 
 class DenseDiscriminator(nn.Module):
-    """Judge the whole picture: convolutions, then dense layers (seed 000 Figure 6, but returning logits).
+    """Judge the whole picture: convolutions, then dense layers (Mehani23 Figure 6, but returning logits).
 
     'same' convolutions of `widths` channels and of `kernel_sizes`, each followed by `norm` and ReLU; every
     `convs_per_pool`-th halves the picture, by `pool` 'average' or 'max', or 'stride' its own, and is followed
@@ -102,7 +102,7 @@ class DenseDiscriminator(nn.Module):
     and `hidden_dropout`, and one to the logit. All has Keras' defaults. `conditional` shows it the grey
     picture beside the colour.
 
-    Seed 000 Figure 19 is colour alone, max pools and three hidden layers; seed 003's six blocks are strided.
+    Mehani23 Figure 19 is colour alone, max pools and three hidden layers; Ramlal's six blocks are strided.
     """
 
     widths: tuple[int, ...] = (32, 32, 64, 64)

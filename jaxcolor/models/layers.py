@@ -54,7 +54,7 @@ def check_divisible(size: int, step: int, step_name: str, remedy: str = '') -> N
 
 
 def pix2pix_kernel_init(key: PRNGKeyArray, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Array:
-    """Draw from N(0, 0.02), as pix2pix does (seed 001 section 5.5)."""
+    """Draw from N(0, 0.02), as pix2pix does (Kanojia23 section 5.5)."""
     return 0.02 * jax.random.normal(key, shape, dtype)
 
 
@@ -284,7 +284,7 @@ class Dropout(nn.Module):
     """Set a share `rate` of the elements to 0 and scale up the rest, if the caller passes an rng 'dropout'.
 
     So whoever applies the network decides, in training or not: pix2pix draws its noise z this way at test
-    time too (seed 001 section 5.4).
+    time too (Kanojia23 section 5.4).
     """
 
     rate: float

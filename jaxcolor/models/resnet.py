@@ -14,7 +14,7 @@ _BLOCKS = 2  # in each stage
 
 
 class ResNet18(nn.Module):
-    """The encoder of He et al. 2015, cut before the average pool (seed 001 section 4.4).
+    """The encoder of He et al. 2015, cut before the average pool (Kanojia23 section 4.4).
 
     The names of the layers are torchvision's with `_` for `.`, which is all that `state_dict` relies on.
     Kernels start from torchvision's initialiser, He's normal over the outputs.

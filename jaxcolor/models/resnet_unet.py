@@ -1,4 +1,4 @@
-"""The U-Net on a ResNet-18 of seed 001: a classifier's encoder, and a decoder that pixel shuffles double."""
+"""The U-Net on a ResNet-18 of Kanojia23: a classifier's encoder, and a decoder that pixel shuffles double."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +18,7 @@ _torch_uniform = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')  #
 
 
 class ResNetUNet(WithoutDropout, nn.Module):
-    """Generator of seed 001 sections 4.4 and 6.3.
+    """Generator of Kanojia23 sections 4.4 and 6.3.
 
     The seed tells the encoder alone. Its cited source (Shariatnia 2020, "Colorizing black & white images with
     U-Net and conditional GAN") takes the rest from fastai, `DynamicUnet(body, n_out=2, size=256)`, version 2.4

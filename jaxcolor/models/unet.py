@@ -24,7 +24,7 @@ from jaxcolor.models.layers import (
 
 
 class UNet(nn.Module):
-    """Generator of seed 001 section 5.2 (Isola et al. 2017), for any depth, and its relatives.
+    """Generator of Kanojia23 section 5.2 (Isola et al. 2017), for any depth, and its relatives.
 
     `depth` convolutions halve the picture, as many double it again. Level i has `filters * min(2^i, 8)`
     channels unless `widths` lists them, outermost first; what comes up to a level has that level's channels

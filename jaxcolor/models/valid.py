@@ -1,4 +1,4 @@
-"""The generator of unpadded convolutions of seed 000, architecture 2."""
+"""The generator of unpadded convolutions of Mehani23, architecture 2."""
 
 from functools import partial
 
@@ -16,7 +16,7 @@ _LOST = _LEVELS * sum(size - 1 for size in _KERNELS)  # pixels that no padding g
 
 
 class ValidGenerator(WithoutDropout, nn.Module):
-    """Encoder-decoder of seed 000 Figure 18, as Keras builds it.
+    """Encoder-decoder of Mehani23 Figure 18, as Keras builds it.
 
     No part of it is padded, strided or pooled, which is why it is no `UNet`: nine 'valid' convolutions take
     24 pixels from the picture, nine transposed ones give them back, and a level joins its mirror image where

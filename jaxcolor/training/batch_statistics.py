@@ -19,10 +19,11 @@ from jaxtyping import UInt8
 from tqdm import tqdm
 
 from jaxcolor.checkpoints import weights_file
-from jaxcolor.checkpoints.model import Model, load
+from jaxcolor.checkpoints.load import load
+from jaxcolor.checkpoints.model import Model
 from jaxcolor.data import pipeline
 from jaxcolor.errors import UserError
-from jaxcolor.storage import write_whole
+from jaxcolor.storage import write_atomic
 
 
 def renew(model: Model, images: Iterable[UInt8[np.ndarray, 'b h w 3']]) -> Model:
@@ -60,7 +61,7 @@ def main() -> None:
         batches = itertools.islice(pipeline.train_batches(data, seed=model.config.seed), arguments.batches)
         images = (batch['image'] for batch in batches)
         renewed = renew(model, tqdm(images, total=arguments.batches, unit='batch'))
-        write_whole(Path(arguments.output), weights_file.encode(renewed.config, renewed.step, renewed.variables))
+        write_atomic(Path(arguments.output), weights_file.encode(renewed.config, renewed.step, renewed.variables))
     except UserError as error:
         sys.exit(str(error))
 

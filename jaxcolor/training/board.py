@@ -13,7 +13,7 @@ from tensorboardX.event_file_writer import EventsWriter
 from tensorboardX.proto.event_pb2 import Event, SessionLog
 from tensorboardX.proto.summary_pb2 import Summary
 
-from jaxcolor.storage import is_bucket, write_whole
+from jaxcolor.storage import is_bucket, write_atomic
 
 _FLUSH_SECONDS = 60
 
@@ -57,7 +57,7 @@ class Board:
 
     def _put(self) -> None:
         for path in Path(self._local.name).iterdir() if self._local else ():
-            write_whole(self._folder / path.name, path.read_bytes())
+            write_atomic(self._folder / path.name, path.read_bytes())
 
     def _write_summary(self, step: int, value: Summary) -> None:
         self._write(Event(step=step, summary=value))

@@ -15,7 +15,7 @@ from jaxcolor.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)
-class Resident:
+class DeviceCache:
     """All training pictures on all devices, and which of them are in a batch: those of `pipeline.train_batches`."""
 
     images: UInt8[Array, 'n s s 3']
@@ -24,7 +24,7 @@ class Resident:
     seed: int  # of the order
 
     @classmethod
-    def load(cls, config: ml_collections.ConfigDict) -> 'Resident':
+    def load(cls, config: ml_collections.ConfigDict) -> 'DeviceCache':
         """Decodes the pictures of `config.data` and places them on the devices.
 
         Every process loads all of them.

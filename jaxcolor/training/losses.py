@@ -41,11 +41,11 @@ def discriminator_loss(kind: str, real: Logits, fake: Logits, smoothing: float =
     """Returns the discriminator's terms for the true and the generated batch; their mean is its loss.
 
     Args:
-      kind: `vanilla`, cross-entropy (Goodfellow et al. 2014; seed 001 section 5.4); `lsgan`, least squares
+      kind: `vanilla`, cross-entropy (Goodfellow et al. 2014; Kanojia23 section 5.4); `lsgan`, least squares
         (Mao et al. 2017); or `hinge` (Lim and Ye 2017).
       real: what the discriminator says of true pictures.
       fake: what it says of generated ones.
-      smoothing: the labels become `1 - smoothing / 2` and `smoothing / 2`, as in Keras (seed 004 section
+      smoothing: the labels become `1 - smoothing / 2` and `smoothing / 2`, as in Keras (Akshat23 section
         3.8.4); `hinge` has no labels to smooth.
     """
     towards = _TOWARDS_LABEL[kind]
@@ -56,13 +56,13 @@ def generator_loss(kind: str, fake: Logits) -> Scalar:
     """Returns what the generator pays for `fake`, the discriminator's verdict on what it made.
 
     For `vanilla` and `lsgan` it is the distance from the label *real* (the non-saturating form); for
-    `hinge` the negated mean. Labels are never smoothed here (seed 004 figure 3.12).
+    `hinge` the negated mean. Labels are never smoothed here (Akshat23 figure 3.12).
     """
     return -jnp.mean(fake) if kind == 'hinge' else _TOWARDS_LABEL[kind](fake, 1.0)
 
 
 def l1(prediction: Picture, target: Picture) -> Scalar:
-    """Mean absolute difference, in the scale of the network's output (seed 001 section 5.4)."""
+    """Mean absolute difference, in the scale of the network's output (Kanojia23 section 5.4)."""
     return jnp.mean(jnp.abs(prediction - target))
 
 
@@ -72,7 +72,7 @@ def l2(prediction: Picture, target: Picture) -> Scalar:
 
 
 def cross_entropy(logits: Picture, labels: Labels, class_weights: Float[Array, ' c'] | None = None) -> Scalar:
-    """Mean over pixels of -w[label] log softmax(logits)[label], in nats (seed 003; Zhang et al. 2016, equation 2).
+    """Mean over pixels of -w[label] log softmax(logits)[label], in nats (Ramlal; Zhang et al. 2016, equation 2).
 
     Args:
       logits: a channel for each class.

@@ -11,7 +11,7 @@ from etils import epath
 from jaxcolor.distributed import parallel
 from jaxcolor.evaluation.evaluate import Colorings
 from jaxcolor.evaluation.figures import loss_curves, sample_grid, write_png
-from jaxcolor.storage import read_text, write_whole
+from jaxcolor.storage import read_text, write_atomic
 from jaxcolor.training.board import Board
 
 
@@ -72,9 +72,9 @@ class Records:
     def _write(self, name: str) -> None:
         # The whole file, because object stores can't append.
         text = ''.join(json.dumps(line) + '\n' for line in self._lines[name])
-        write_whole(self.path / f'{name}.jsonl', text.encode())
+        write_atomic(self.path / f'{name}.jsonl', text.encode())
 
 
 def _read(path: epath.Path) -> list[dict[str, int | float]]:
     text = read_text(path) if jax.process_index() == 0 else None
-    return [json.loads(line) for line in (parallel.words_of_first(text) or '').splitlines()]
+    return [json.loads(line) for line in (parallel.broadcast_str(text) or '').splitlines()]

@@ -1,4 +1,4 @@
-"""Rematerialisation: a network keeps few of its activations for the way back, and computes the others again there."""
+"""Rematerialisation: few activations are kept for the backward pass, which computes the others again."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,7 +10,7 @@ from jaxcolor.models.layers import KEPT
 
 
 def rematerialized(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns `function`, of which the way back keeps nothing but the arguments and what is named `KEPT`.
+    """Returns `function`, of which the backward pass keeps nothing but the arguments and what is named `KEPT`.
 
     One `jax.checkpoint` around all would compute everything again at once, and hold it all at that moment. Here every
     kept value has its own, from the kept ones before it, which XLA can't begin before the gradient is there. (XLA for

@@ -29,7 +29,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     """Trains what `config` describes in `workdir`, going on from the newest checkpoint there.
 
     With `early_stopping.patience` the best checkpoint is the outcome, as with Keras' `restore_best_weights`
-    (seed 002 section 2.1); without, the newest.
+    (Naim25 section 2.1); without, the newest.
 
     Args:
       config: if its space is a palette without colours, they are filled in.
@@ -70,7 +70,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
             try:
                 if not done:
                     _run(config, schedule, system, state, validate, checkpoints, records, console)
-            except (train_metrics.NonFiniteError, replica_check.DriftError) as error:
+            except (train_metrics.NonFiniteError, replica_check.ReplicaMismatchError) as error:
                 saved = f'step {checkpoints.steps[-1]} in {checkpoints.path}' if checkpoints.steps else 'none'
                 raise UserError(f'{error}; last good checkpoint: {saved}\n{error.remedy}') from error
             if not records.evaluations:  # a finished run that has lost its records

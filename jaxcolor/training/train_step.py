@@ -1,6 +1,6 @@
 """One step of the game: a generator forward pass, the discriminator's update, then the generator's.
 
-The order is that of seed 001 section 5.5: the discriminator learns first, and the generator's gradient goes
+The order is that of Kanojia23 section 5.5: the discriminator learns first, and the generator's gradient goes
 through the discriminator so updated. `jax.vjp` keeps the generator's forward pass for its backward one, so
 that pass runs once a step. With `accumulation_steps` the order stays, and each player learns once from all parts
 of the batch; what a part's forward pass has kept is gone by the generator's turn, so that pass runs twice.
@@ -118,7 +118,7 @@ def _accumulated_lessons(system: System, generator: Player, whole: Part) -> Less
 def discriminator_lesson(system: System, player: Player, part: Part, fake: Colour) -> Lesson:
     """What the discriminator learns from a part's true colours and from `fake`, which the generator made of it.
 
-    The two pass separately, fake first, so that each is normalised by its own statistics (seed 001
+    The two pass separately, fake first, so that each is normalised by its own statistics (Kanojia23
     section 5.5). `fake` is data here: no gradient reaches the generator.
     """
     fake_rng, real_rng = jax.random.split(part.discriminator_rng)
@@ -191,7 +191,7 @@ def _apply(
 ) -> tuple[Any, Any]:
     """Returns a network's output in training, and its new statistics.
 
-    With `system.remat` the way back finds what the network has named `KEPT`, its convolutions' outputs, and
+    With `system.remat` the backward pass finds what the network has named `KEPT`, its convolutions' outputs, and
     computes norms, activations, dropout and concatenations again.
     """
     assert network is not None

@@ -14,7 +14,7 @@ from jaxtyping import Array, Int32, UInt8
 from jaxcolor.data import pipeline
 from jaxcolor.distributed import parallel
 from jaxcolor.training import train_metrics
-from jaxcolor.training.device_cache import Resident
+from jaxcolor.training.device_cache import DeviceCache
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import System, TrainState
 from jaxcolor.training.train_step import train_step
@@ -70,7 +70,7 @@ class Meter:
         self._started += time.perf_counter() - began
         self._steps, self._waited = steps, waited
 
-    def fetch(self, feed: Stream | Resident, steps: int) -> UInt8[Array | np.ndarray, '...']:
+    def fetch(self, feed: Stream | DeviceCache, steps: int) -> UInt8[Array | np.ndarray, '...']:
         """Returns the pictures of the next `steps` steps; see `make_update`.
 
         The wait is the input's fault only if the devices are idle at its end: if they are through with
@@ -119,10 +119,10 @@ def play(
       schedule: when a state is asked for, and the loss changes.
 
     Raises:
-      UserError: see `pipeline.train_batches` and `Resident.load`.
+      UserError: see `pipeline.train_batches` and `DeviceCache.load`.
     """
     step = int(state.step)
-    feed = Resident.load(config) if config.data.cache == 'device' else Stream(config, step)
+    feed = DeviceCache.load(config) if config.data.cache == 'device' else Stream(config, step)
     shard_numbers = parallel.shard_numbers()
     two_phases = ((False, schedule.warmup), (True, schedule.total))
     phases = ((False, schedule.total),) if system.discriminator is None else two_phases

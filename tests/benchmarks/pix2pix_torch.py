@@ -11,7 +11,8 @@ import jax
 import numpy as np
 
 from jaxcolor import config as configs
-from jaxcolor.checkpoints.model import Model, build, load
+from jaxcolor.checkpoints.load import load
+from jaxcolor.checkpoints.model import Model, build
 from jaxcolor.color.spaces import Lab
 from jaxcolor.data import pipeline
 from jaxcolor.errors import UserError, missing_package

@@ -28,7 +28,8 @@ import numpy as np
 from flax import linen as nn
 
 from jaxcolor import Colorizer
-from jaxcolor.checkpoints.model import Model, load
+from jaxcolor.checkpoints.load import load
+from jaxcolor.checkpoints.model import Model
 from jaxcolor.color import convert
 from jaxcolor.color.resampling import shrink
 from jaxcolor.data.folder import SPLITS, open_folder

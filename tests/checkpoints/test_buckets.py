@@ -29,7 +29,7 @@ from jaxcolor.checkpoints.manager import Checkpoints, complete_steps
 from jaxcolor.checkpoints.restore import restore
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
-from jaxcolor.storage import read_text, write_whole
+from jaxcolor.storage import read_text, write_atomic
 from jaxcolor.training import train
 from jaxcolor.training.board import Board
 
@@ -136,7 +136,7 @@ def files(folder):
 def test_files(workdir):
     assert read_text(workdir / 'file') is None
     for text in ('first', 'second'):
-        write_whole(workdir / 'file', text.encode())
+        write_atomic(workdir / 'file', text.encode())
         assert read_text(workdir / 'file') == text
     assert files(workdir) == ['file']
 
@@ -291,7 +291,7 @@ def complaint(script, before='', **environment):
     """What a new process says that runs `before` and `script`, with nobody's credentials."""
     names = ('PATH', 'PYTHONPATH', 'VIRTUAL_ENV')
     process = subprocess.run(
-        [sys.executable, '-B', '-c', f'{before}\nfrom jaxcolor.storage import read_text, write_whole\n{script}'],
+        [sys.executable, '-B', '-c', f'{before}\nfrom jaxcolor.storage import read_text, write_atomic\n{script}'],
         env={name: os.environ[name] for name in names if name in os.environ}
         | {'HOME': '/nonexistent', 'AWS_EC2_METADATA_DISABLED': 'true', 'AWS_MAX_ATTEMPTS': '1', **environment},
         capture_output=True,
@@ -303,7 +303,7 @@ def complaint(script, before='', **environment):
 
 
 def test_a_bucket_that_is_not_there(s3):
-    said = complaint("write_whole('s3://nowhere/run/config.json', b'')", **credentials(s3))
+    said = complaint("write_atomic('s3://nowhere/run/config.json', b'')", **credentials(s3))
     assert 's3://nowhere/run/config.json can not be written: not found\nthe bucket must exist' in said
 
 
@@ -313,7 +313,9 @@ import jax, jaxcolor
 jax.config.update('jax_compilation_cache_dir', {str(tmp_path)!r})
 jax.jit(lambda: 1)()
 """
-    said = complaint("read_text('s3://nowhere/file'), write_whole('s3://nowhere/file', b'')", before, **credentials(s3))
+    said = complaint(
+        "read_text('s3://nowhere/file'), write_atomic('s3://nowhere/file', b'')", before, **credentials(s3)
+    )
     assert 's3://nowhere/file can not be written: not found' in said
 
 
@@ -323,7 +325,7 @@ def test_no_credentials(s3):
     assert 'aws configure' in said
 
 
-@pytest.mark.parametrize('script', ["read_text('s3://bucket/file')", "write_whole('s3://bucket/file', b'')"])
+@pytest.mark.parametrize('script', ["read_text('s3://bucket/file')", "write_atomic('s3://bucket/file', b'')"])
 def test_access_denied(s3, script):
     reset, text = f'{s3}/moto-api/reset-auth', {'Content-Type': 'text/plain'}
     try:

@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 from jaxcolor import Colorizer, cli, weights
 from jaxcolor import config as configs
 from jaxcolor.checkpoints import weights_file
-from jaxcolor.checkpoints.model import load
+from jaxcolor.checkpoints.load import load
 from jaxcolor.errors import UserError
 from jaxcolor.inference import compilation_cache
 

@@ -72,8 +72,8 @@ def test_rgb_is_in_the_range_of_what_says_it(signed, ends):
 def test_target_of_the_picture_and_of_its_grey(space, image):
     x, y = space.split(jnp.asarray(image))
     np.testing.assert_allclose(space.target(jnp.float32(image) / 255), y, atol=1e-6)
-    floor = space.target(spaces.grey(x))
-    np.testing.assert_allclose(space.join(x, floor), spaces.grey(x), atol=1e-4)
+    baseline = space.target(spaces.grey(x))
+    np.testing.assert_allclose(space.join(x, baseline), spaces.grey(x), atol=1e-4)
 
 
 def test_every_space_shows_the_generator_the_same_picture(image):

@@ -69,7 +69,7 @@ def test_fractions_divide_the_pictures_and_spread_the_classes(tmp_path):
 
 @pytest.mark.parametrize('count', [100, 7, 23])
 def test_three_fractions_are_disjoint_and_complete(tmp_path, count):
-    """Sixty, twenty and twenty per cent (seed 002 section 2.1), also where these are not whole numbers."""
+    """Sixty, twenty and twenty per cent (Naim25 section 2.1), also where these are not whole numbers."""
     for number in range(count):
         save(tmp_path / 'abc'[number % 3] / f'{number}.png')
     splits = ('train[:60%]', 'train[60%:80%]', 'train[80%:]')

@@ -72,7 +72,7 @@ def test_introducing_oneself(caplog):
 
 @pytest.mark.parametrize('words', [None, '', 'grün\n'])
 def test_words_of_first(words):
-    assert parallel.words_of_first(words) == words
+    assert parallel.broadcast_str(words) == words
 
 
 def test_arrays_over_all_hosts_are_the_copies_on_each():

@@ -28,7 +28,7 @@ def test_equal_copies_pass(value):
 
 @pytest.mark.parametrize('device', [0, 3, 7])
 def test_one_bit_on_one_device_is_found(value, device):
-    with pytest.raises(replica_check.DriftError, match='step 9: the parameters of process 0 are no longer'):
+    with pytest.raises(replica_check.ReplicaMismatchError, match='step 9: the parameters of process 0 are no longer'):
         replica_check.check(9, {'v': copies(value), 'w': copies(value, broken=[device])})
 
 

@@ -108,12 +108,12 @@ def test_errors_of_rgb_in_the_networks_scale(signed):
     scores = run(Rgb(signed=signed))
     output, L = said(Rgb())
     rgb = photos() / 255
-    floor = skimage.color.lab2rgb(np.concatenate([L, np.zeros((*L.shape[:-1], 2))], axis=-1))
-    target, floor = (2 * rgb - 1, 2 * floor - 1) if signed else (rgb, floor)
+    baseline = skimage.color.lab2rgb(np.concatenate([L, np.zeros((*L.shape[:-1], 2))], axis=-1))
+    target, baseline = (2 * rgb - 1, 2 * baseline - 1) if signed else (rgb, baseline)
     np.testing.assert_allclose(scores['target_mae'], np.abs(output - target).mean(), rtol=1e-4)
     np.testing.assert_allclose(scores['target_mse'], np.square(output - target).mean(), rtol=1e-4)
-    np.testing.assert_allclose(scores['grey_target_mae'], np.abs(floor - target).mean(), rtol=1e-3)
-    np.testing.assert_allclose(scores['grey_target_mse'], np.square(floor - target).mean(), rtol=1e-3)
+    np.testing.assert_allclose(scores['grey_target_mae'], np.abs(baseline - target).mean(), rtol=1e-3)
+    np.testing.assert_allclose(scores['grey_target_mse'], np.square(baseline - target).mean(), rtol=1e-3)
     agree = output.argmax(axis=-1) == photos().argmax(axis=-1)
     np.testing.assert_allclose(scores['accuracy'], agree.mean(), atol=2e-3)
 
@@ -133,9 +133,9 @@ def test_scores_of_classes():
     np.testing.assert_allclose(scores['cross_entropy'], terms.mean(), rtol=1e-4)
     distance = np.linalg.norm(centers[chosen] - image, axis=-1)
     np.testing.assert_allclose(scores['rgb_distance'], distance.mean(), rtol=1e-3)
-    floor = 255 * skimage.color.lab2rgb(np.concatenate([L, np.zeros((*L.shape[:-1], 2))], axis=-1))
-    np.testing.assert_allclose(scores['grey_rgb_distance'], np.linalg.norm(floor - image, axis=-1).mean(), rtol=1e-3)
-    grey_labels = np.linalg.norm(floor[..., None, :] - centers, axis=-1).argmin(axis=-1)
+    baseline = 255 * skimage.color.lab2rgb(np.concatenate([L, np.zeros((*L.shape[:-1], 2))], axis=-1))
+    np.testing.assert_allclose(scores['grey_rgb_distance'], np.linalg.norm(baseline - image, axis=-1).mean(), rtol=1e-3)
+    grey_labels = np.linalg.norm(baseline[..., None, :] - centers, axis=-1).argmin(axis=-1)
     np.testing.assert_allclose(scores['grey_accuracy'], (grey_labels == labels).mean(), atol=2e-3)
 
 

@@ -1,4 +1,4 @@
-"""Seeds 000 and 004 against Keras (golden/make_keras.py): values at tiny widths, parameters at full size."""
+"""Mehani23 and Akshat23 against Keras (golden/make_keras.py): values at tiny widths, parameters at full size."""
 
 import json
 import runpy

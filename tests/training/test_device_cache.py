@@ -13,7 +13,7 @@ from jaxcolor.data import pipeline, shuffle
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
 from jaxcolor.training import device_cache
-from jaxcolor.training.device_cache import Resident
+from jaxcolor.training.device_cache import DeviceCache
 
 DATA = Path(os.environ.get('TFDS_DATA_DIR') or Path(__file__).parents[2].parent / 'shared' / 'data' / 'tfds')
 
@@ -52,7 +52,7 @@ def read(config, first, steps):
 def test_batches_are_the_hosts(config, min_colorfulness, caplog):
     """Over the end of several epochs, from the middle of one, with unreadable pictures replaced."""
     config.data.min_colorfulness = min_colorfulness
-    pictures = Resident.load(config)
+    pictures = DeviceCache.load(config)
     assert len(pictures.images) == (19 if min_colorfulness == 0 else 13)
     assert pictures.unreadable == (3 if min_colorfulness == 0 else 0)
     np.testing.assert_array_equal(drawn(pictures, 2, 7), read(config, 2, 7))
@@ -64,7 +64,7 @@ def test_batches_are_the_hosts(config, min_colorfulness, caplog):
 def test_batches_of_cifar(config, monkeypatch):
     monkeypatch.setenv('TFDS_DATA_DIR', str(DATA))
     config.data.update(source='tfds:cifar10', train_split='train[:512]', image_size=32, batch_size=48)
-    pictures = Resident.load(config)
+    pictures = DeviceCache.load(config)
     np.testing.assert_array_equal(drawn(pictures, 8, 5), read(config, 8, 5))
     config.data.crop = 'random'  # of square pictures it makes the same
     np.testing.assert_array_equal(drawn(pictures, 8, 5), read(config, 8, 5))
@@ -74,7 +74,7 @@ def test_batches_of_cifar(config, monkeypatch):
 def test_cuts_that_differ_from_epoch_to_epoch(config, field, value):
     config.data[field] = value
     with pytest.raises(UserError, match=rf'data\.cache=device .*{field}={value}.*use .* data\.cache=host'):
-        Resident.load(config)
+        DeviceCache.load(config)
 
 
 def test_room():

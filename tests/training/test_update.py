@@ -12,7 +12,7 @@ from PIL import Image
 from jaxcolor import config as configs
 from jaxcolor.distributed import parallel
 from jaxcolor.training import train_metrics
-from jaxcolor.training.device_cache import Resident
+from jaxcolor.training.device_cache import DeviceCache
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import build_system, create_state
 from jaxcolor.training.update import Meter, play
@@ -119,7 +119,7 @@ def test_resumption_in_the_middle_of_an_epoch_and_of_a_call(config, reference, g
 def test_the_meter_leaves_out_what_is_done_in_a_pause(monkeypatch):
     clock = SimpleNamespace(now=100.0)
 
-    class Slow(Resident):
+    class Slow(DeviceCache):
         def fetch(self, steps):
             clock.now += 0.5
             return self.images

@@ -1,4 +1,4 @@
-"""The networks of seeds 000 and 004 in Keras, from the reports' listings: the reference for values and counts.
+"""The networks of Mehani23 and Akshat23 in Keras, from the reports' listings: the reference for values and counts.
 
 Layers are named as in jaxcolor. Widths are arguments, so that values can be taken from tiny networks.
 """
@@ -12,7 +12,7 @@ Tensor = Any
 
 
 def dcgan(filters: int = 32) -> Model:
-    """Return the generator of seed 000 Figure 4."""
+    """Return the generator of Mehani23 Figure 4."""
     f, convs, norms = filters, iter(range(9)), iter(range(6))
 
     def conv(x: Tensor, width: int, activation: str | None = 'relu', strides: int = 1) -> Tensor:
@@ -38,7 +38,7 @@ def dcgan(filters: int = 32) -> Model:
 def autoencoder(
     downs: Sequence[int] = (32, 64, 128, 256, 256), ups: Sequence[int] = (256, 128, 64, 32), dropout: float = 0.5
 ) -> Model:
-    """Return the generator of seed 000 Figure 5; its down- and upsample are those of TensorFlow's pix2pix."""
+    """Return the generator of Mehani23 Figure 5; its down- and upsample are those of TensorFlow's pix2pix."""
     inputs = x = Input((32, 32, 1))
     skips = []
     for level, width in enumerate(downs):
@@ -60,7 +60,7 @@ def autoencoder(
 
 
 def dense_discriminator() -> Model:
-    """Return the discriminator of seed 000 Figure 6, up to its logit."""
+    """Return the discriminator of Mehani23 Figure 6, up to its logit."""
     inputs = x = Input((32, 32, 3))
     for i, width in enumerate((32, 32, 64, 64)):
         x = layers.Conv2D(width, 3, padding='same', activation='relu', name=f'Conv_{i}')(x)
@@ -72,7 +72,7 @@ def dense_discriminator() -> Model:
 
 
 def valid(filters: int = 16, size: int = 32) -> Model:
-    """Return the generator of seed 000 Figure 18."""
+    """Return the generator of Mehani23 Figure 18."""
     f = filters
     inputs = x = Input((size, size, 1))
     skips = []
@@ -92,7 +92,7 @@ def valid(filters: int = 16, size: int = 32) -> Model:
 
 
 def dense_max_discriminator() -> Model:
-    """Return the discriminator of seed 000 Figure 19, up to its logit."""
+    """Return the discriminator of Mehani23 Figure 19, up to its logit."""
     inputs = x = Input((32, 32, 3))
     for i, (width, kernel) in enumerate(((16, 5), (32, 5), (64, 5), (64, 5), (128, 3), (128, 3), (256, 3), (256, 3))):
         x = layers.Conv2D(width, kernel, strides=1, padding='same', activation='relu', name=f'Conv_{i}')(x)
@@ -105,7 +105,7 @@ def dense_max_discriminator() -> Model:
 
 
 def conv_unet(filters: int = 64, depth: int = 5, size: int = 32) -> Model:
-    """Return the generator of seed 000 Figures 28 and 29."""
+    """Return the generator of Mehani23 Figures 28 and 29."""
 
     def convs(x: Tensor, width: int, activation: type[layers.Layer], name: str, **options: float) -> Tensor:
         for i in range(2):
@@ -139,7 +139,7 @@ def spectral_unet(
     size: int = 128,
     dropout: float = 0.5,
 ) -> Model:
-    """Return the generator of seed 004 Figures 3.8 to 3.10."""
+    """Return the generator of Akshat23 Figures 3.8 to 3.10."""
     inputs = x = Input((size, size, 1))
     skips = []
     for level, width in enumerate(downs):
@@ -161,7 +161,7 @@ def spectral_unet(
 
 
 def spectral_patchgan(filters: int = 32, size: int = 128) -> Model:
-    """Return the discriminator of seed 004 Figure 3.11."""
+    """Return the discriminator of Akshat23 Figure 3.11."""
     inputs = [Input((size, size, 1)), Input((size, size, 2))]
     x = layers.Concatenate()(inputs)
     for i in range(2):

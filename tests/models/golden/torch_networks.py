@@ -1,4 +1,4 @@
-"""The networks of seed 001 sections 5.2 and 5.3 in PyTorch: the reference for values and for speed."""
+"""The networks of Kanojia23 sections 5.2 and 5.3 in PyTorch: the reference for values and for speed."""
 
 from collections.abc import Callable, Iterator
 

@@ -1,6 +1,6 @@
 """Make the golden file from PyTorch and scikit-image: `python tests/training/golden/make.py`.
 
-Three steps of the game of seed 001 section 5.5 on noise: colours converted by scikit-image, networks and
+Three steps of the game of Kanojia23 section 5.5 on noise: colours converted by scikit-image, networks and
 gradients by PyTorch, plain gradient descent.
 """
 
