@@ -45,7 +45,7 @@ class Console:
         self._bar.update(steps)
 
     def losses(self, step: int, values: Mapping[str, int | float]) -> None:
-        """Shows the means of `Meter.read`."""
+        """Shows the means of `Throughput.read`."""
         parts = [f'generator {values["generator_loss"]:.3f}']
         if 'discriminator_loss' in values:
             parts.append(f'discriminator {values["discriminator_loss"]:.3f}')

@@ -2,6 +2,7 @@
 
 import contextlib
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -21,12 +22,13 @@ from jaxcolor.training import device_cache, palette, pretrained, train_metrics
 from jaxcolor.training.records import Records
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import System, TrainState, build_system, create_state
-from jaxcolor.training.update import play
+from jaxcolor.training.throughput import Throughput
+from jaxcolor.training.update import train_steps
 from jaxcolor.training.validation import Validation
 
 
 def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, int | float]:
-    """Trains what `config` describes in `workdir`, going on from the newest checkpoint there.
+    """Train what `config` describes in `workdir`, going on from the newest checkpoint there.
 
     With `early_stopping.patience` the best checkpoint is the outcome, as with Keras' `restore_best_weights`
     (Naim25 section 2.1); without, the newest.
@@ -63,89 +65,98 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
             Records(workdir, step) as records,
             Console(step, schedule.total) as console,
         ):
-            done = step >= schedule.total or out_of_patience(config.early_stopping, records.evaluations)
+            run = _Run(config, schedule, system, validate, checkpoints, records, console)
+            done = step >= schedule.total or run.out_of_patience()
             if step:
                 verb = 'nothing left to do in' if done else 'resuming'
                 console.say(f'{verb} {workdir} at step {step} of {schedule.total}')
             try:
                 if not done:
-                    _run(config, schedule, system, state, validate, checkpoints, records, console)
+                    run.train(state)
             except (train_metrics.NonFiniteError, replica_check.ReplicaMismatchError) as error:
                 saved = f'step {checkpoints.steps[-1]} in {checkpoints.path}' if checkpoints.steps else 'none'
                 raise UserError(f'{error}; last good checkpoint: {saved}\n{error.remedy}') from error
             if not records.evaluations:  # a finished run that has lost its records
-                records.evaluation(step, *validate(state))
-            if config.early_stopping.patience is None:
-                return records.evaluations[-1]
-            return _restore_best(config, system, validate, checkpoints, records, console)
+                run.evaluate(step, state)
+            return records.evaluations[-1] if config.early_stopping.patience is None else run.restore_best()
 
 
-def _run(
-    config: ml_collections.ConfigDict,
-    schedule: Schedule,
-    system: System,
-    start: TrainState,
-    validate: Validation,
-    checkpoints: Checkpoints,
-    records: Records,
-    console: Console,
-) -> None:
-    done = int(start.step)
-    with cluster.stop_requests() as asked_to_stop:
-        for step, state, meter in play(config, system, start, schedule):
-            console.advance(step - done)
-            signum = asked_to_stop(range(done + 1, step + 1))
-            done = step
-            evaluating, saving = schedule.due(schedule.evaluate, step), schedule.due(schedule.save, step)
-            logging = evaluating or schedule.due(schedule.log, step)
-            if logging:
-                losses = meter.read()
-                records.losses(step, losses)
-                console.losses(step, losses)
-            if not (logging or saving or signum):
-                continue
-            with meter.paused():
-                replica_check.check(step, state.learned)
-                if not (evaluating or saving or signum):
+class _Run(NamedTuple):
+    """A run under way, and where it reports to."""
+
+    config: ml_collections.ConfigDict
+    schedule: Schedule
+    system: System
+    validate: Validation
+    checkpoints: Checkpoints
+    records: Records
+    console: Console
+
+    def train(self, state: TrainState) -> None:
+        """Train from `state` to the end of the schedule, or until early stopping.
+
+        Raises:
+          InterruptedRunError: a signal came; the state is saved.
+        """
+        done = int(state.step)
+        with cluster.stop_requests() as asked_to_stop:
+            for step, state, throughput in train_steps(self.config, self.system, state, self.schedule):  # noqa: B020
+                self.console.advance(step - done)
+                signum = asked_to_stop(range(done + 1, step + 1))
+                done = step
+                evaluating = self.schedule.due(self.schedule.evaluate, step)
+                saving = evaluating or signum or self.schedule.due(self.schedule.save, step)
+                logging = evaluating or self.schedule.due(self.schedule.log, step)
+                if logging:
+                    self.log(step, throughput)
+                if not (logging or saving):
                     continue
-                train_metrics.check_finite(step, state)
-                scores = None
-                if evaluating:
-                    scores, pictures = validate(state)
-                    records.evaluation(step, scores, pictures)
-                    console.scores(step, scores)
-                checkpoints.save(step, state, scores)
-            if signum:
-                checkpoints.wait()
-                raise InterruptedRunError(signum, f'saved step {step} in {checkpoints.path}')
-            if out_of_patience(config.early_stopping, records.evaluations):
-                return
+                with throughput.paused():
+                    replica_check.check(step, state.learned)
+                    if saving:
+                        train_metrics.check_finite(step, state)
+                        scores = self.evaluate(step, state) if evaluating else None
+                        self.checkpoints.save(step, state, scores)
+                if signum:
+                    self.checkpoints.wait()
+                    raise InterruptedRunError(signum, f'saved step {step} in {self.checkpoints.path}')
+                if self.out_of_patience():
+                    return
 
+    def log(self, step: int, throughput: Throughput) -> None:
+        """Record and show the mean losses since the last log."""
+        losses = throughput.read()
+        self.records.losses(step, losses)
+        self.console.losses(step, losses)
 
-def _restore_best(
-    config: ml_collections.ConfigDict,
-    system: System,
-    validate: Validation,
-    checkpoints: Checkpoints,
-    records: Records,
-    console: Console,
-) -> dict[str, int | float]:
-    """Returns the scores of the best checkpoint, which has been read: it can be, or the next best is it."""
-    metric, patience = config.early_stopping.metric, config.early_stopping.patience
-    last = checkpoints.steps[-1]
-    restored = checkpoints.restore(abstract_state(config, system), best=True)
-    assert restored is not None
-    best, state = restored
-    if out_of_patience(config.early_stopping, records.evaluations):
-        console.say(f'step {last}: no better {metric} for {patience} evaluations; restored step {best}')
-    else:
-        console.say(f'step {last}: the end; restored step {best}, the best by {metric}')
-    recorded = {scores['step']: scores for scores in records.evaluations}
-    return recorded.get(best) or {'step': best, **validate(state)[0]}
+    def evaluate(self, step: int, state: TrainState) -> dict[str, int | float]:
+        """Return the scores of a state; record and show them."""
+        scores, pictures = self.validate(state)
+        self.records.evaluation(step, scores, pictures)
+        self.console.scores(step, scores)
+        return scores
+
+    def out_of_patience(self) -> bool:
+        """Return whether early stopping ends the run now."""
+        return out_of_patience(self.config.early_stopping, self.records.evaluations)
+
+    def restore_best(self) -> dict[str, int | float]:
+        """Return the scores of the best checkpoint, which has been read: it can be, or the next best is it."""
+        metric, patience = self.config.early_stopping.metric, self.config.early_stopping.patience
+        last = self.checkpoints.steps[-1]
+        restored = self.checkpoints.restore(abstract_state(self.config, self.system), best=True)
+        assert restored is not None
+        best, state = restored
+        if self.out_of_patience():
+            self.console.say(f'step {last}: no better {metric} for {patience} evaluations; restored step {best}')
+        else:
+            self.console.say(f'step {last}: the end; restored step {best}, the best by {metric}')
+        recorded = {scores['step']: scores for scores in self.records.evaluations}
+        return recorded.get(best) or {'step': best, **self.validate(state)[0]}
 
 
 def create(config: ml_collections.ConfigDict, system: System) -> TrainState:
-    """Returns the state before the first step, placed on the devices, with the weights of `config.pretrained`.
+    """Return the state before the first step, placed on the devices, with the weights of `config.pretrained`.
 
     Raises:
       UserError: see `pretrained.load_backbone`.
@@ -163,12 +174,12 @@ def create(config: ml_collections.ConfigDict, system: System) -> TrainState:
 
 
 def abstract_state(config: ml_collections.ConfigDict, system: System) -> TrainState:
-    """Returns the shapes and dtypes of a state, which is what restoring one takes."""
+    """Return the shapes and dtypes of a state, which is what restoring one takes."""
     return jax.eval_shape(partial(create_state, system, config.data.image_size, jax.random.key(config.seed)))
 
 
 def check_metric(metric: str, space: Space) -> None:
-    """Checks that an evaluation in `space` has the score `metric`, and that a generator can better it.
+    """Check that an evaluation in `space` has the score `metric`, and that a generator can better it.
 
     Raises:
       UserError: it has not, or it is the score of grey or true pictures.
@@ -182,7 +193,7 @@ def check_metric(metric: str, space: Space) -> None:
 
 
 def out_of_patience(config: ml_collections.ConfigDict, evaluations: list[dict[str, int | float]]) -> bool:
-    """Whether the last `config.patience` evaluations all failed to better the best `config.metric` before them."""
+    """Return whether none of the last `config.patience` evaluations bettered the best `config.metric` before them."""
     if config.patience is None or len(evaluations) <= config.patience:
         return False
     values = [goodness(config.metric, scores) for scores in evaluations]
@@ -190,7 +201,7 @@ def out_of_patience(config: ml_collections.ConfigDict, evaluations: list[dict[st
 
 
 def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, int | float]:
-    """Returns the scores of the outcome of a run, see `train`, on the config's test split, and draws samples.
+    """Return the scores of the outcome of a run, see `train`, on the config's test split, and draws samples.
 
     Raises:
       UserError: no checkpoint, or one of another model than `config` describes.

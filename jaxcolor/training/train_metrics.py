@@ -9,7 +9,7 @@ import numpy as np
 from clu import metrics
 from jaxtyping import Array, Bool, Int
 
-from jaxcolor.training.train_step import Terms
+from jaxcolor.training.accumulation import Terms
 
 _NEVER = jnp.iinfo(jnp.int32).max
 _BROKEN = '_broken'
@@ -17,7 +17,7 @@ _BROKEN = '_broken'
 _Step = Int[Array | np.ndarray, '']  # NumPy's once fetched
 
 GENERATOR_TERMS = ('generator_loss', 'reconstruction')
-PLAYERS_TERMS = (
+ADVERSARIAL_TERMS = (
     *GENERATOR_TERMS,
     'adversarial',
     'discriminator_loss',
@@ -63,27 +63,27 @@ def _collection(names: tuple[str, ...]) -> type[metrics.Collection]:
     return metrics.Collection.create(**means, **first_broken)
 
 
-_COLLECTIONS = {names: _collection(names) for names in (GENERATOR_TERMS, PLAYERS_TERMS)}
+_COLLECTIONS = {names: _collection(names) for names in (GENERATOR_TERMS, ADVERSARIAL_TERMS)}
 
 
 def empty(*, adversarial: bool) -> metrics.Collection:
-    """Returns totals of nothing, for a game of two players or for a generator alone."""
-    return _COLLECTIONS[PLAYERS_TERMS if adversarial else GENERATOR_TERMS].empty()
+    """Return empty metrics, of both players or of a generator alone."""
+    return _COLLECTIONS[ADVERSARIAL_TERMS if adversarial else GENERATOR_TERMS].empty()
 
 
-def add(totals: metrics.Collection, terms: Terms, step: Int[Array, '']) -> metrics.Collection:
-    """Returns `totals` with the terms of one step, the same on every device, added."""
+def add(collected: metrics.Collection, terms: Terms, step: Int[Array, '']) -> metrics.Collection:
+    """Return `collected` with the terms of one step, the same on every device, added."""
     broken = {name + _BROKEN: jnp.where(jnp.isfinite(value), _NEVER, step) for name, value in terms.items()}
-    return totals.merge(type(totals).single_from_model_output(**terms, **broken))
+    return collected.merge(type(collected).single_from_model_output(**terms, **broken))
 
 
-def means(totals: metrics.Collection) -> dict[str, float]:
-    """Fetches the totals and returns the mean of each term.
+def means(collected: metrics.Collection) -> dict[str, float]:
+    """Fetch the metrics and return the mean of each term.
 
     Raises:
       NonFiniteError: some term was not finite in some step.
     """
-    values = jax.device_get(totals).compute()
+    values = jax.device_get(collected).compute()
     broken = {name.removesuffix(_BROKEN): int(step) for name, step in values.items() if name.endswith(_BROKEN)}
     first = min(broken.values())
     if first < _NEVER:
@@ -92,7 +92,7 @@ def means(totals: metrics.Collection) -> dict[str, float]:
 
 
 def check_finite(step: int, state: Any) -> None:
-    """Checks a state that is about to be saved.
+    """Check a state that is about to be saved.
 
     Raises:
       NonFiniteError: some number in `state`, as it is after `step`, is not finite.

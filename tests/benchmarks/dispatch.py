@@ -21,7 +21,7 @@ from jaxcolor import config as configs
 from jaxcolor.distributed import parallel
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import build_system, create_state
-from jaxcolor.training.update import play
+from jaxcolor.training.update import train_steps
 
 ROUNDS = 3
 CASES = [(cache, several) for cache in ('host', 'device') for several in (False, True)]
@@ -38,23 +38,25 @@ def read_config(batch: int, filters: int, cache: str, steps_per_call: int) -> ml
 
 
 def start(config: ml_collections.ConfigDict) -> Iterator[Any]:
-    """Returns a game that is running, all compiled, its data read once."""
+    """Returns the steps of a run, all compiled, its data read once."""
     system = build_system(config, parallel.AXIS)
     state = parallel.replicate(create_state(system, config.data.image_size, jax.random.key(0)))
     endless = 10**9 * config.steps_per_call
-    game = play(config, system, state, Schedule(warmup=0, total=endless, log=endless, evaluate=endless, save=endless))
-    next(game)
-    return game
+    run = train_steps(
+        config, system, state, Schedule(warmup=0, total=endless, log=endless, evaluate=endless, save=endless)
+    )
+    next(run)
+    return run
 
 
-def rate(game: Iterator[Any], seconds: float) -> float:
+def rate(run: Iterator[Any], seconds: float) -> float:
     """Returns steps per second, after a call that fills what a pause has emptied."""
-    first, _, meter = next(game)
-    jax.block_until_ready(meter.sums)
+    first, _, throughput = next(run)
+    jax.block_until_ready(throughput.metrics)
     begin = time.perf_counter()
     while time.perf_counter() < begin + seconds:
-        last, _, meter = next(game)
-    jax.block_until_ready(meter.sums)
+        last, _, throughput = next(run)
+    jax.block_until_ready(throughput.metrics)
     return (last - first) / (time.perf_counter() - begin)
 
 
@@ -70,8 +72,8 @@ def main() -> None:
     print(f'{"batch":>5} {"host":>9} {"host " + several:>9} {"device":>9} {"device " + several:>9}')
     for batch in args.batches:
         settings = [(batch, args.filters, cache, args.per_call if many else 1) for cache, many in CASES]
-        games = [start(read_config(*setting)) for setting in settings]
-        rounds = [[rate(game, args.seconds) for game in games] for _ in range(ROUNDS)]
+        runs = [start(read_config(*setting)) for setting in settings]
+        rounds = [[rate(run, args.seconds) for run in runs] for _ in range(ROUNDS)]
         best = [max(rates) for rates in zip(*rounds, strict=True)]
         print(f'{batch:>5} ' + ' '.join(f'{steps:>9.1f}' for steps in best), flush=True)
 

@@ -133,6 +133,6 @@ def test_memory_is_that_of_a_part(config):
 def test_split_keeps_the_order_of_pictures():
     rng = jax.random.key(0)
     x = jnp.arange(6.0).reshape(6, 1, 1, 1)
-    parts = accumulation.split(accumulation.Part(x, x, rng, rng, rng), 3)
+    parts = accumulation.split(accumulation.Microbatch(x, x, rng, rng, rng), 3)
     np.testing.assert_array_equal(parts.x.reshape(3, 2), [[0, 1], [2, 3], [4, 5]])
     assert len(set(np.asarray(jax.random.key_data(parts.generator_rng)[:, 1]).tolist())) == 3

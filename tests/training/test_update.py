@@ -1,4 +1,4 @@
-"""Games on pictures of the host or the devices, in calls of one step or several: all the same game."""
+"""Runs on pictures of the host or the devices, in calls of one step or several: all the same run."""
 
 import dataclasses
 from types import SimpleNamespace
@@ -15,7 +15,8 @@ from jaxcolor.training import train_metrics
 from jaxcolor.training.device_cache import DeviceCache
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import build_system, create_state
-from jaxcolor.training.update import Meter, play
+from jaxcolor.training.throughput import Throughput
+from jaxcolor.training.update import train_steps
 
 # Calls of four steps fit from 5 to 9, 10 to 14 and 15 to 19; the warm-up ends inside a would-be call.
 SCHEDULE = Schedule(warmup=3, total=20, log=5, evaluate=20, save=20)
@@ -43,21 +44,21 @@ def config(config, pictures):
     return config
 
 
-def run(config, game, cache, steps_per_call, start=None):
+def run(config, players, cache, steps_per_call, start=None):
     """Plays to the end; returns the states after each call and, of each fifth step, the losses."""
     config.data.cache = cache
     config.steps_per_call = steps_per_call
-    if game == 'alone':
+    if players == 'alone':
         config.discriminator = None
     system = build_system(config, parallel.AXIS)
     if start is None:
         start = create_state(system, config.data.image_size, jax.random.key(0))
     states, losses = {}, {}
-    for step, state, meter in play(config, system, parallel.replicate(start), SCHEDULE):
+    for step, state, throughput in train_steps(config, system, parallel.replicate(start), SCHEDULE):
         states[step] = jax.device_get(state)
         assert states[step].step == step
         if SCHEDULE.due(SCHEDULE.log, step):
-            losses[step] = meter.read()
+            losses[step] = throughput.read()
     return states, losses
 
 
@@ -69,12 +70,12 @@ def references():
 
 @pytest.fixture
 def reference(config, references):
-    def play_once(game):
-        if game not in references:
-            references[game] = run(config.copy_and_resolve_references(), game, 'host', 1)
-        return references[game]
+    def run_once(players):
+        if players not in references:
+            references[players] = run(config.copy_and_resolve_references(), players, 'host', 1)
+        return references[players]
 
-    return play_once
+    return run_once
 
 
 def assert_same(states, losses, reference):
@@ -85,10 +86,10 @@ def assert_same(states, losses, reference):
             assert values[name] == pytest.approx(reference[1][step][name], rel=1e-4), (step, name)
 
 
-@pytest.mark.parametrize('game', ['alone', 'together'])
-def test_the_reference_moves(reference, game):
+@pytest.mark.parametrize('players', ['alone', 'together'])
+def test_the_reference_moves(reference, players):
     """Or else all that equals it would say little."""
-    states, losses = reference(game)
+    states, losses = reference(players)
     assert list(states) == STEPS[1]
     assert list(losses) == [5, 10, 15, 20]
     first, last = (jax.tree.leaves(states[step].generator.params) for step in (1, 20))
@@ -97,26 +98,26 @@ def test_the_reference_moves(reference, game):
 
 
 @pytest.mark.parametrize(
-    ('game', 'cache', 'steps_per_call'), [('alone', 'host', 4), ('alone', 'device', 1), ('together', 'device', 4)]
+    ('players', 'cache', 'steps_per_call'), [('alone', 'host', 4), ('alone', 'device', 1), ('together', 'device', 4)]
 )
-def test_the_same_game(config, reference, game, cache, steps_per_call):
-    states, losses = run(config, game, cache, steps_per_call)
+def test_the_same_run(config, reference, players, cache, steps_per_call):
+    states, losses = run(config, players, cache, steps_per_call)
     assert list(states) == STEPS[steps_per_call]
     assert list(losses) == [5, 10, 15, 20]
-    assert_same(states, losses, reference(game))
+    assert_same(states, losses, reference(players))
     assert losses[20]['unreadable'] == 1
-    assert all(('discriminator_loss' in line) == (game == 'together') for line in losses.values())
+    assert all(('discriminator_loss' in line) == (players == 'together') for line in losses.values())
 
 
-@pytest.mark.parametrize(('game', 'cache'), [('alone', 'host'), ('together', 'device')])
-def test_resumption_in_the_middle_of_an_epoch_and_of_a_call(config, reference, game, cache):
-    states, losses = run(config, game, cache, 4, start=reference(game)[0][11])
+@pytest.mark.parametrize(('players', 'cache'), [('alone', 'host'), ('together', 'device')])
+def test_resumption_in_the_middle_of_an_epoch_and_of_a_call(config, reference, players, cache):
+    states, losses = run(config, players, cache, 4, start=reference(players)[0][11])
     assert list(states) == [15, 19, 20]
     del losses[15]  # a mean since step 11
-    assert_same(states, losses, reference(game))
+    assert_same(states, losses, reference(players))
 
 
-def test_the_meter_leaves_out_what_is_done_in_a_pause(monkeypatch):
+def test_throughput_leaves_out_what_is_done_in_a_pause(monkeypatch):
     clock = SimpleNamespace(now=100.0)
 
     class Slow(DeviceCache):
@@ -126,18 +127,18 @@ def test_the_meter_leaves_out_what_is_done_in_a_pause(monkeypatch):
 
     feed = Slow(jnp.zeros((1, 4, 4, 3), jnp.uint8), unreadable=2, batch_size=8, seed=0)
     monkeypatch.setattr('time.perf_counter', lambda: clock.now)
-    meter = Meter(10, adversarial=False)
-    meter.sums = train_metrics.add(
-        meter.sums, dict.fromkeys(train_metrics.GENERATOR_TERMS, jnp.ones(())), jnp.ones((), jnp.int32)
+    throughput = Throughput(10, adversarial=False)
+    throughput.metrics = train_metrics.add(
+        throughput.metrics, dict.fromkeys(train_metrics.GENERATOR_TERMS, jnp.ones(())), jnp.ones((), jnp.int32)
     )
-    meter.fetch(feed, 8)
+    throughput.fetch(feed, 8)
     clock.now += 1.5
-    with meter.paused():
-        meter.fetch(feed, 100)
+    with throughput.paused():
+        throughput.fetch(feed, 100)
         clock.now += 50
-    meter.fetch(dataclasses.replace(feed, unreadable=3), 1)
+    throughput.fetch(dataclasses.replace(feed, unreadable=3), 1)
     clock.now += 0.5
-    values = meter.read()
+    values = throughput.read()
     assert values['images_per_second'] == 9 * 10 / 3
     assert values['input_wait'] == pytest.approx(1 / 3)
     assert values['unreadable'] == 3

@@ -1,0 +1,34 @@
+"""Training batches from the host, in the shape that the devices take them."""
+
+import jax
+import ml_collections
+import numpy as np
+from jaxtyping import UInt8
+
+from jaxcolor.data import pipeline
+from jaxcolor.distributed import parallel
+
+
+class HostBatches:
+    """Batches that the host reads while the devices work."""
+
+    order = None
+
+    def __init__(self, config: ml_collections.ConfigDict, start_step: int):
+        self._batches = pipeline.train_batches(
+            config.data,
+            seed=config.seed,
+            start_step=start_step,
+            process_index=jax.process_index(),
+            process_count=jax.process_count(),
+        )
+
+    @property
+    def unreadable(self) -> int:
+        """How many pictures have turned out unreadable."""
+        return len(self._batches.unreadable)
+
+    def fetch(self, steps: int) -> UInt8[np.ndarray, 'l *steps b s s 3']:
+        """The batches of the next steps, of each local device; an axis of steps is there if there are several."""
+        images = [parallel.shard(next(self._batches))['image'] for _ in range(steps)]
+        return images[0] if steps == 1 else np.stack(images, axis=1)
