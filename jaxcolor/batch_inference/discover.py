@@ -1,15 +1,12 @@
 """Which pictures a command line names, and what files each one becomes."""
 
 import dataclasses
-import logging
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.photos import READABLE, WRITABLE
-
-_LOG = logging.getLogger(__name__)
+from jaxcolor.imaging.walk import is_picture, pictures_below
 
 OUTPUT = 'colorized'  # a folder of results; what is in it is no input unless named
 # What `--format` may be, and the suffix of its files; `same` as the input is besides.
@@ -119,7 +116,7 @@ def _named(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
             continue
         if match.is_dir():
             yield from ((file, file.relative_to(fixed)) for file in _pictures_below(match, output))
-        elif _is_picture(match):
+        elif is_picture(match):
             yield match, relative
 
 
@@ -131,24 +128,8 @@ def _fixed_part(path: Path) -> Path | None:
     return None
 
 
-def _pictures_below(root: Path, output: Path) -> Iterator[Path]:
-    """The pictures of a folder and its sub-folders, sorted; see `find`."""
-    avoid = {output.resolve()}
-    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_warn):
-        avoid.add(Path(folder).resolve())  # a link may lead in a circle
-        subfolders[:] = sorted(
-            s for s in subfolders if s[0] != '.' and s != OUTPUT and Path(folder, s).resolve() not in avoid
-        )
-        # macOS writes ._name.jpg beside name.jpg.
-        yield from (Path(folder, f) for f in sorted(files) if f[0] != '.' and _is_picture(Path(folder, f)))
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in READABLE and path.is_file()
-
-
-def _warn(error: OSError) -> None:
-    _LOG.warning('%s is left out: %s', error.filename, error.strerror)
+def _pictures_below(folder: Path, output: Path) -> Iterator[Path]:
+    return pictures_below(folder, avoid=[output], avoid_name=OUTPUT)
 
 
 def _marked(path: Path, mark: str) -> Path:

@@ -2,14 +2,14 @@
 
 import dataclasses
 import logging
-import os
 from pathlib import Path
 
 from PIL import Image
 
 from jaxcolor.data import splits
 from jaxcolor.errors import UserError
-from jaxcolor.imaging import resize
+from jaxcolor.imaging.photos import READABLE, PhotoError, read_rgb
+from jaxcolor.imaging.walk import pictures_below
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,11 +30,11 @@ class Folder:
         try:
             return (self.root / self.names[index]).read_bytes()
         except OSError as error:
-            raise resize.UnreadableError(error.strerror or str(error)) from error
+            raise PhotoError(error.strerror or str(error)) from error
 
     def decode(self, record: bytes, at_least: int) -> Image.Image:
-        """See `resize.load`."""
-        return resize.load(record, at_least)
+        """See `photos.read_rgb`."""
+        return read_rgb(record, at_least)
 
     def name(self, index: int) -> str:
         """The path of the file."""
@@ -68,31 +68,16 @@ def open_folder(path: str, split: str) -> Folder:
     elif name != 'train':
         remedy = f'Make a sub-folder {name}/, or divide what is there: train[:80%] and train[80%:]'
         raise splits.unknown(split, source, ['train'], remedy)
-    names = _pictures_below(root)
+    names = sorted(path.relative_to(root).as_posix() for path in pictures_below(root))
     if not names:
-        raise UserError(f'{source}: no pictures in {root.absolute()} or its sub-folders')
+        known = ', '.join(sorted(READABLE))
+        raise UserError(f'{source}: no pictures in {root.absolute()} or its sub-folders; known suffixes: {known}')
     chosen = splits.cut(names, names, start, stop)
     if not chosen:
         raise UserError(f'{source}: split {split!r} is empty; {name} holds {len(names)} pictures')
     folder = Folder(root, tuple(chosen))
     _require_a_readable_one(folder, source)
     return folder
-
-
-def _pictures_below(root: Path) -> list[str]:
-    suffixes = {s for s, kind in Image.registered_extensions().items() if kind in Image.OPEN}
-    found, seen = [], set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
-        seen.add(Path(folder).resolve())
-        # Hidden ones are not pictures (macOS writes ._name.jpg beside name.jpg); a link may lead in a circle.
-        subfolders[:] = [
-            s for s in subfolders if s[0] != '.' and s != '__MACOSX' and Path(folder, s).resolve() not in seen
-        ]
-        inside = os.path.relpath(folder, root).replace(os.sep, '/')
-        found += [
-            f if inside == '.' else f'{inside}/{f}' for f in files if f[0] != '.' and Path(f).suffix.lower() in suffixes
-        ]
-    return sorted(found)
 
 
 def _warn_of_others(root: Path, there: list[str]) -> None:
@@ -107,6 +92,6 @@ def _require_a_readable_one(folder: Folder, source: str) -> None:
         try:
             folder.decode(folder[index], at_least=64)
             return
-        except resize.UnreadableError as error:
+        except PhotoError as error:
             reason = reason or f'{folder.name(index)}: {error}'
     raise UserError(f'{source}: none of the {len(folder)} pictures can be read ({reason})')

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int, UInt8
 from jaxcolor.data.sources import Source, open_source
 from jaxcolor.errors import UserError
 from jaxcolor.imaging import resize
+from jaxcolor.imaging.photos import PhotoError
 
 Batch = dict[str, np.ndarray]
 
@@ -39,7 +40,7 @@ class Decoder:
         """Picture `index`, cut at (u, v) of [0, 1); see `resize.fit`. Another `side` than the usual may be given.
 
         Raises:
-          UnreadableError: it cannot be decoded.
+          PhotoError: it cannot be decoded.
         """
         if side is not None and side != self.side:
             return resize.fit(self.source.decode(self.source[index], at_least=2 * side), self.size, u, v, side=side)
@@ -105,7 +106,7 @@ class LoadTrain:
                 try:
                     images.append(self.decoder(index, u, v, side))
                     break
-                except resize.UnreadableError:
+                except PhotoError:
                     unreadable.append(index)
             else:
                 raise UserError(f'no picture can be read any more, not even {self.decoder.source.name(index)}')
@@ -138,7 +139,7 @@ class LoadTest:
             try:
                 images[place] = self.decoder(index, 0.5, 0.5)
                 mask[place] = True
-            except resize.UnreadableError:
+            except PhotoError:
                 unreadable.append(index)
         return _batch(images, mask, unreadable)
 

@@ -21,6 +21,7 @@ from jaxcolor.data.loading import Batch, Decoder, LoadTest, LoadTrain, open_deco
 from jaxcolor.data.sources import Source, open_source
 from jaxcolor.errors import UserError
 from jaxcolor.imaging import resize
+from jaxcolor.imaging.photos import PhotoError
 
 T = TypeVar('T')
 
@@ -235,7 +236,7 @@ def _colorfulness(decoder: Decoder, indices: range) -> Float[np.ndarray, ' n']:
     values = np.full(len(indices), np.nan)
     readable, pixels = [], []
     for place, index in enumerate(indices):
-        with contextlib.suppress(resize.UnreadableError):
+        with contextlib.suppress(PhotoError):
             pixels.append(decoder(index, 0.5, 0.5)[::step, ::step])
             readable.append(place)
     if readable:
@@ -248,7 +249,7 @@ def _warn_unreadable(source: Source, index: int) -> str:
     name = source.name(index)
     try:
         source.decode(source[index], at_least=1)
-    except resize.UnreadableError as error:
+    except PhotoError as error:
         _warn_once(f'{name} cannot be read and is left out: {error}')
     return name
 

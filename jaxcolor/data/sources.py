@@ -19,11 +19,11 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Any:
-        """The encoded record; UnreadableError where it cannot be had."""
+        """The encoded record; PhotoError where it cannot be had."""
 
     def decode(self, record: Any, at_least: int) -> Image.Image:
         """Decodes a record into mode 'RGB', at a size whose shorter side is not below `at_least` pixels
-        unless the picture is smaller; UnreadableError where it is broken."""
+        unless the picture is smaller; PhotoError where it is broken."""
 
     def name(self, index: int) -> str:
         """What to call the picture in a message."""

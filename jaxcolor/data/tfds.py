@@ -14,7 +14,7 @@ from PIL import Image
 
 from jaxcolor.data import cifar10, splits
 from jaxcolor.errors import UserError, missing_package
-from jaxcolor.imaging import resize
+from jaxcolor.imaging.photos import read_rgb
 from jaxcolor.storage import is_bucket
 
 _AT_ONCE = 4096  # records that are in memory while their labels are read
@@ -36,11 +36,11 @@ class TfdsRecords:
         return self.records[self.places[index]]
 
     def decode(self, record: bytes, at_least: int) -> Image.Image:
-        """See `resize.load`."""
+        """See `photos.read_rgb`."""
         import tensorflow_datasets as tfds
 
         skip = {'image': tfds.decode.SkipDecoding()}
-        return resize.load(self.features.deserialize_example_np(record, decoders=skip)['image'], at_least)
+        return read_rgb(self.features.deserialize_example_np(record, decoders=skip)['image'], at_least)
 
     def name(self, index: int) -> str:
         """Data set, split and number in it."""

@@ -1,58 +1,8 @@
-"""One encoded picture -> RGB pixels: every kind of file Pillow reads, whatever a folder may hold."""
-
-import io
+"""Pictures scaled and cut to the squares that networks take, and how colourful they are."""
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PIL import Image, ImageOps
-
-
-class UnreadableError(Exception):
-    """A picture that cannot be decoded; the message says why."""
-
-
-def load(encoded: bytes, at_least: int) -> Image.Image:
-    """Decodes a picture.
-
-    The result is upright (EXIF orientation is applied). Transparent pictures are laid on white: their hidden
-    colours are arbitrary, and white is the paper that a print or a cut-out is seen on. 16-bit grey is scaled
-    to 8 bits, not clipped. Of an animation it is the first frame.
-
-    Args:
-      encoded: the bytes of the file.
-      at_least: the shorter side that is wanted, in pixels. A large JPEG is decoded at 1/2, 1/4 or 1/8 of its
-        size while that leaves no side shorter than this.
-
-    Returns:
-      A picture of mode 'RGB'.
-
-    Raises:
-      UnreadableError: whatever is the matter with the bytes, decompression bombs included.
-    """
-    try:
-        image = Image.open(io.BytesIO(encoded))
-        image.draft('RGB', (at_least, at_least))
-        ImageOps.exif_transpose(image, in_place=True)
-        return _to_rgb(image)
-    except Exception as error:  # Pillow's plug-ins raise nearly everything on hostile bytes
-        reason = str(error).splitlines()[0] if str(error) else ''
-        if isinstance(error, Image.UnidentifiedImageError):
-            reason = 'not a picture' if encoded else 'the file is empty'
-        raise UnreadableError(reason or type(error).__name__) from error
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode == 'RGB' and 'transparency' not in image.info:
-        return image
-    if image.mode == 'F':
-        raise ValueError('floating-point pixels have no agreed white')
-    if image.mode == 'I' or image.mode.startswith('I;16'):
-        sixteen_bits = np.asarray(image).astype(np.int64).clip(0, 65535)
-        return Image.fromarray(((sixteen_bits + 128) // 257).astype(np.uint8)).convert('RGB')
-    if image.has_transparency_data:
-        image = image.convert('RGBA')
-        image = Image.alpha_composite(Image.new('RGBA', image.size, 'white'), image)
-    return image.convert('RGB')
+from PIL import Image
 
 
 def fit(

@@ -17,7 +17,7 @@ from jaxcolor.color.spaces import build_space
 from jaxcolor.data import pipeline
 from jaxcolor.data.loading import open_decoder
 from jaxcolor.errors import UserError
-from jaxcolor.imaging import resize
+from jaxcolor.imaging.photos import PhotoError
 
 _LOG = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def _sample(data: ml_collections.ConfigDict, rng: np.random.Generator) -> UInt8[
     places = rng.integers(0, data.image_size**2, (len(chosen), -(-_PIXELS // len(chosen))))
 
     def draw(index: int, places: Int[np.ndarray, ' n']) -> UInt8[np.ndarray, 'm 3']:
-        with contextlib.suppress(resize.UnreadableError):
+        with contextlib.suppress(PhotoError):
             return decoder(index, 0.5, 0.5).reshape(-1, 3)[places]
         return np.zeros((0, 3), np.uint8)
 

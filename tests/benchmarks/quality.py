@@ -37,6 +37,7 @@ from jaxcolor.errors import UserError
 from jaxcolor.evaluation import figures, metrics, quality
 from jaxcolor.evaluation.baseline import worse_than_grey
 from jaxcolor.imaging import resize
+from jaxcolor.imaging.photos import PhotoError
 from jaxcolor.inference import compilation_cache
 from jaxcolor.models import efficientnet_weights
 from jaxcolor.models.efficientnet import EfficientNetLite0
@@ -105,7 +106,7 @@ def read(folder: str, size: int, count: int, min_colorfulness: float) -> np.ndar
     def one(index: int) -> np.ndarray | None:
         try:
             return resize.fit(source.decode(source[index], size), size)
-        except resize.UnreadableError as error:
+        except PhotoError as error:
             print(f'left out: {source.name(index)}: {error}', file=sys.stderr)
             return None
 

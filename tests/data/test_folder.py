@@ -85,7 +85,7 @@ def test_what_is_wrong_is_said(tmp_path):
         open_folder(str(tmp_path), 'train')
     (tmp_path / 'x.jpg').write_text('not a picture')
     (tmp_path / 'y.jpg').write_bytes(b'')
-    with pytest.raises(UserError, match=r'none of the 2 pictures can be read \(.*x.jpg: not a picture\)'):
+    with pytest.raises(UserError, match=r'none of the 2 pictures can be read \(.*x.jpg: not a JPEG, PNG, .*\)'):
         open_folder(str(tmp_path), 'train')
 
 

@@ -1,0 +1,40 @@
+"""The pictures of a folder, by their names alone: nothing is opened."""
+
+import logging
+import os
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+from jaxcolor.imaging.photos import READABLE
+
+_LOG = logging.getLogger(__name__)
+
+
+def is_picture(path: Path) -> bool:
+    """Return whether `path` is a file with the suffix of a picture that can be read."""
+    return path.suffix.lower() in READABLE and path.is_file()
+
+
+def pictures_below(root: Path, *, avoid: Collection[Path] = (), avoid_name: str = '') -> Iterator[Path]:
+    """Yield the pictures of a folder and its sub-folders, names in order, the files of a folder before its sub-folders.
+
+    Hidden files and folders are left out, and what macOS adds (`._name.jpg`, `__MACOSX`). Links are followed, once.
+
+    Args:
+      root: the folder.
+      avoid: folders that are not entered.
+      avoid_name: folders of this name are not entered either.
+    """
+    seen = {folder.resolve() for folder in avoid}
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_warn):
+        seen.add(Path(folder).resolve())  # a link may lead in a circle
+        subfolders[:] = sorted(
+            name
+            for name in subfolders
+            if name[0] != '.' and name not in ('__MACOSX', avoid_name) and Path(folder, name).resolve() not in seen
+        )
+        yield from (Path(folder, name) for name in sorted(files) if name[0] != '.' and is_picture(Path(folder, name)))
+
+
+def _warn(error: OSError) -> None:
+    _LOG.warning('%s is left out: %s', error.filename, error.strerror)
