@@ -1,14 +1,12 @@
 """Rows of indices -> batches of pixels: the functions that Grain's threads and worker processes run."""
 
 import dataclasses
-import functools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
 
-from jaxcolor.data.sources import Source, open_source
+from jaxcolor.data.sources import Source
 from jaxcolor.errors import UserError
 from jaxcolor.imaging import resize
 from jaxcolor.imaging.photos import PhotoError
@@ -55,24 +53,6 @@ class Decoder:
             self._remembered[index] = whole
             self._known[index] = True  # after the pixels: another thread may be looking
         return resize.crop(whole, self.size, u, v)
-
-
-def open_decoder(
-    source: str, split: str, size: int, labels: Sequence[str] | None = None, side: int | None = None
-) -> Decoder:
-    """The decoder of a split, of the pictures of some classes; what it remembers lasts from one evaluation to the next.
-
-    Args:
-      source: see `open_source`, and so are `split` and `labels`.
-      size: of the pictures, in pixels; see `Decoder`.
-      side: what the shorter side is scaled to before that is cut out; `size` if left out.
-    """
-    return _open_decoder(source, split, size, tuple(labels or ()), side or size)
-
-
-@functools.lru_cache(maxsize=2)  # training's and evaluation's
-def _open_decoder(source: str, split: str, size: int, labels: tuple[str, ...], side: int) -> Decoder:
-    return Decoder(open_source(source, split, labels), size, side)
 
 
 @dataclasses.dataclass(frozen=True)

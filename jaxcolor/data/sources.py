@@ -1,6 +1,5 @@
 """Where pictures come from: random access to encoded records."""
 
-import functools
 from collections.abc import Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -30,7 +29,7 @@ class Source(Protocol):
 
 
 def open_source(source: str, split: str, labels: Sequence[str] | None = None) -> Source:
-    """Opens a source, once per process: what has been added to it since is not seen.
+    """Open a source: what is added to it later is not seen.
 
     Args:
       source: `tfds:NAME` (a TFDS data set with a feature `image`, under $TFDS_DATA_DIR), `folder:PATH` (the
@@ -41,11 +40,7 @@ def open_source(source: str, split: str, labels: Sequence[str] | None = None) ->
     Raises:
       UserError: no such source, split or class; nothing there that can be read.
     """
-    return _open(source, split, tuple(labels or ()))
-
-
-@functools.lru_cache(maxsize=8)
-def _open(source: str, split: str, labels: tuple[str, ...]) -> Source:
+    labels = tuple(labels or ())
     kind, _, rest = source.partition(':')
     if kind == 'tfds' and rest:
         return open_tfds(rest, split, labels)

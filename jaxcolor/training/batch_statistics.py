@@ -22,6 +22,7 @@ from jaxcolor.checkpoints import weights_file
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
 from jaxcolor.data import pipeline
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.errors import UserError
 from jaxcolor.storage import write_atomic
 
@@ -58,7 +59,7 @@ def main() -> None:
         model = load(arguments.run)
         data = model.config.data.copy_and_resolve_references()
         data.batch_size = 64
-        batches = itertools.islice(pipeline.train_batches(data, seed=model.config.seed), arguments.batches)
+        batches = itertools.islice(pipeline.train_batches(Dataset(data), seed=model.config.seed), arguments.batches)
         images = (batch['image'] for batch in batches)
         renewed = renew(model, tqdm(images, total=arguments.batches, unit='batch'))
         write_atomic(Path(arguments.output), weights_file.encode(renewed.config, renewed.step, renewed.variables))

@@ -6,10 +6,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import ml_collections
 from jaxtyping import Array, Int32, UInt8
 
 from jaxcolor.data import pipeline, shuffle
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
 
@@ -24,18 +24,18 @@ class DeviceCache:
     seed: int  # of the order
 
     @classmethod
-    def load(cls, config: ml_collections.ConfigDict) -> 'DeviceCache':
-        """Decodes the pictures of `config.data` and places them on the devices.
+    def load(cls, dataset: Dataset, seed: int) -> 'DeviceCache':
+        """Decode the training pictures and place them on the devices.
 
         Every process loads all of them.
 
         Raises:
           UserError: see `check` and `pipeline.training_images`.
         """
-        check(config.data)
-        images, unreadable = pipeline.training_images(config.data)
-        seed = pipeline.order_seed(config.seed)
-        return cls(parallel.replicate(images), len(unreadable), config.data.batch_size, seed)
+        check(dataset)
+        images, unreadable = pipeline.training_images(dataset)
+        batch_size = dataset.config.batch_size
+        return cls(parallel.replicate(images), len(unreadable), batch_size, pipeline.order_seed(seed))
 
     def fetch(self, steps: int) -> UInt8[Array, 'n s s 3']:
         """What a call of `steps` steps takes: the pictures, whichever steps they are."""
@@ -48,19 +48,20 @@ class DeviceCache:
         return shuffle.batches(numbers, rows, self.batch_size, len(self.images), self.seed)
 
 
-def check(data: ml_collections.ConfigDict) -> None:
-    """Checks that the pictures of a config with `data.cache='device'` can be kept on the devices.
+def check(dataset: Dataset) -> None:
+    """Check that the pictures of a config with `data.cache='device'` can be kept on the devices.
 
     Raises:
-      UserError: they are to be cut anew every time, or do not fit; or see `pipeline.training_pictures`.
+      UserError: they are to be cut anew every time, or do not fit; or see `Dataset.kept`.
     """
+    data = dataset.config
     if data.crop != 'center' or data.resize is not None:
         raise UserError(
             f'data.cache=device keeps pictures cut once and for all, and data.crop={data.crop}, '
             f'data.resize={data.resize} cut them anew in every epoch; use data.crop=center (square pictures lose '
             'nothing) and data.resize=None, or data.cache=host'
         )
-    check_room(len(pipeline.training_pictures(data)), data.image_size, jax.local_devices()[0].memory_stats())
+    check_room(len(dataset.kept), data.image_size, jax.local_devices()[0].memory_stats())
 
 
 def check_room(count: int, size: int, memory: Mapping[str, Any] | None) -> None:

@@ -1,11 +1,11 @@
 """Training batches from the host, in the shape that the devices take them."""
 
 import jax
-import ml_collections
 import numpy as np
 from jaxtyping import UInt8
 
 from jaxcolor.data import pipeline
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
 
 
@@ -14,10 +14,10 @@ class HostBatches:
 
     order = None
 
-    def __init__(self, config: ml_collections.ConfigDict, start_step: int):
+    def __init__(self, dataset: Dataset, seed: int, start_step: int):
         self._batches = pipeline.train_batches(
-            config.data,
-            seed=config.seed,
+            dataset,
+            seed=seed,
             start_step=start_step,
             process_index=jax.process_index(),
             process_count=jax.process_count(),

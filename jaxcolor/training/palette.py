@@ -14,8 +14,7 @@ from scipy.cluster import vq
 
 from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import build_space
-from jaxcolor.data import pipeline
-from jaxcolor.data.loading import open_decoder
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.photos import PhotoError
 
@@ -30,8 +29,10 @@ _RAREST = 20_000  # colours of which a grid's point must be nearest to one
 _THREADS = 8
 
 
-def resolve(config: ml_collections.ConfigDict, stored: ml_collections.ConfigDict | None = None) -> None:
-    """Fills in the colours of `config.space` if it is a palette that has none.
+def resolve(
+    config: ml_collections.ConfigDict, dataset: Dataset, stored: ml_collections.ConfigDict | None = None
+) -> None:
+    """Fill in the colours of `config.space` if it is a palette that has none.
 
     They are those of `stored`, the config of an earlier run in the same work directory, if its palette has the
     same size, or spacing, and basis: so a run that resumes means the same classes. Otherwise they are learned.
@@ -46,7 +47,7 @@ def resolve(config: ml_collections.ConfigDict, stored: ml_collections.ConfigDict
     if isinstance(before, Palette) and before.centers and _kind(before) == _kind(palette):
         learned = before
     else:
-        learned = learn(config.data, palette, config.seed)
+        learned = learn(dataset, palette, config.seed)
     with config.unlocked():
         config.space.update(size=learned.size, centers=learned.centers, frequencies=learned.frequencies)
 
@@ -56,8 +57,8 @@ def _kind(palette: Palette) -> tuple[object, ...]:
     return palette.basis, palette.spacing, palette.spacing or palette.size
 
 
-def learn(data: ml_collections.ConfigDict, palette: Palette, seed: int) -> Palette:
-    """Returns `palette` with centres found among colours of the training pictures, and how frequent each is.
+def learn(dataset: Dataset, palette: Palette, seed: int) -> Palette:
+    """Return `palette` with centres found among colours of the training pictures, and how frequent each is.
 
     With a `spacing` they are the points of that grid that are nearest to at least one colour in 20,000. Otherwise they
     are `size` ones, of k-means++ (Arthur and Vassilvitskii 2007) and Lloyd's iterations in the units of the basis. The
@@ -65,7 +66,7 @@ def learn(data: ml_collections.ConfigDict, palette: Palette, seed: int) -> Palet
     and are rounded to 3 decimals. The same for the same seed, on every host.
 
     Args:
-      data: `source`, `train_split`, `image_size` and what chooses among the pictures.
+      dataset: the pictures.
       palette: its `size` and `basis`.
       seed: of the pictures, the pixels and the first centres.
 
@@ -73,9 +74,9 @@ def learn(data: ml_collections.ConfigDict, palette: Palette, seed: int) -> Palet
       UserError: no picture can be read; the pictures do not have that many different colours.
     """
     rng = np.random.default_rng(seed)
-    pixels = _sample(data, rng)
+    pixels = _sample(dataset, rng)
     points = np.asarray(palette.coordinates(jnp.asarray(pixels, jnp.float32) / 255), np.float64)
-    centers = _grid(points, palette.spacing) if palette.spacing else _clusters(points, palette, data, rng)
+    centers = _grid(points, palette.spacing) if palette.spacing else _clusters(points, palette, dataset.config, rng)
     shares = _shares(points, centers, palette.sigma)
     order = np.argsort(-shares, kind='stable')
     # Hosts may differ in the last digit, and so in a class: all take the first one's.
@@ -122,10 +123,10 @@ def _shares(
     return total / len(points)
 
 
-def _sample(data: ml_collections.ConfigDict, rng: np.random.Generator) -> UInt8[np.ndarray, 'n 3']:
+def _sample(dataset: Dataset, rng: np.random.Generator) -> UInt8[np.ndarray, 'n 3']:
     """Random pixels of the centre crops of random training pictures."""
-    chosen = rng.permutation(pipeline.training_pictures(data))[:_PICTURES]
-    decoder = open_decoder(data.source, data.train_split, data.image_size, data.labels, data.resize)
+    chosen = rng.permutation(dataset.kept)[:_PICTURES]
+    data, decoder = dataset.config, dataset.train
     places = rng.integers(0, data.image_size**2, (len(chosen), -(-_PIXELS // len(chosen))))
 
     def draw(index: int, places: Int[np.ndarray, ' n']) -> UInt8[np.ndarray, 'm 3']:

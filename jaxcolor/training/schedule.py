@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import ml_collections
 
-from jaxcolor.data import pipeline
-
 
 class Schedule(NamedTuple):
     """When things happen, in steps."""
@@ -17,9 +15,9 @@ class Schedule(NamedTuple):
     save: int
 
     @classmethod
-    def of(cls, config: ml_collections.ConfigDict) -> 'Schedule':
-        """Turns the config's epochs into steps."""
-        epoch = pipeline.steps_per_epoch(config.data)
+    def of(cls, config: ml_collections.ConfigDict, steps_per_epoch: int) -> 'Schedule':
+        """Turn the config's epochs into steps."""
+        epoch = steps_per_epoch
         total = config.num_steps or max(1, round(config.num_epochs * epoch))
         return cls(
             warmup=min(round(config.warmup_epochs * epoch), total),

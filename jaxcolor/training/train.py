@@ -13,6 +13,7 @@ from jaxcolor import config as configs
 from jaxcolor.checkpoints.manager import Checkpoints, goodness
 from jaxcolor.checkpoints.workdir import check_model, claim, explain_refusal, stored
 from jaxcolor.color.spaces import Space
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import cluster, parallel, replica_check
 from jaxcolor.errors import InterruptedRunError, UserError
 from jaxcolor.evaluation.evaluate import score_names
@@ -46,13 +47,14 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     """
     configs.check(config, jax.device_count())
     before = stored(workdir)
-    palette.resolve(config, before)
-    system = build_system(config, parallel.AXIS, lambda: Schedule.of(config).total)
+    dataset = Dataset(config.data)
+    palette.resolve(config, dataset, before)
+    system = build_system(config, parallel.AXIS, lambda: Schedule.of(config, dataset.steps_per_epoch).total)
     check_metric(config.early_stopping.metric, system.space)
-    schedule = Schedule.of(config)
+    schedule = Schedule.of(config, dataset.steps_per_epoch)
     if config.data.cache == 'device':
-        device_cache.check(config.data)
-    validate = Validation(config, system)
+        device_cache.check(dataset)
+    validate = Validation(config, dataset, system)
     # A new run's weights are read before it leaves anything behind, for there may be something wrong with them.
     fresh = create(config, system) if before is None else None
     claim(workdir, config, before)
@@ -65,7 +67,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
             Records(workdir, step) as records,
             Console(step, schedule.total) as console,
         ):
-            run = _Run(config, schedule, system, validate, checkpoints, records, console)
+            run = _Run(config, dataset, schedule, system, validate, checkpoints, records, console)
             done = step >= schedule.total or run.out_of_patience()
             if step:
                 verb = 'nothing left to do in' if done else 'resuming'
@@ -85,6 +87,7 @@ class _Run(NamedTuple):
     """A run under way, and where it reports to."""
 
     config: ml_collections.ConfigDict
+    dataset: Dataset
     schedule: Schedule
     system: System
     validate: Validation
@@ -99,8 +102,9 @@ class _Run(NamedTuple):
           InterruptedRunError: a signal came; the state is saved.
         """
         done = int(state.step)
+        inputs = self.config, self.dataset, self.system, state, self.schedule
         with cluster.stop_requests() as asked_to_stop:
-            for step, state, throughput in train_steps(self.config, self.system, state, self.schedule):  # noqa: B020
+            for step, state, throughput in train_steps(*inputs):
                 self.console.advance(step - done)
                 signum = asked_to_stop(range(done + 1, step + 1))
                 done = step
@@ -210,7 +214,8 @@ def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> 
     before = stored(workdir)
     if before is None:
         raise UserError(f'{workdir} holds no run: it has no config.json; train first, or check --workdir')
-    palette.resolve(config, before)
+    dataset = Dataset(config.data)
+    palette.resolve(config, dataset, before)
     system = build_system(config, parallel.AXIS)
     check_metric(config.early_stopping.metric, system.space)
     check_model(workdir, before, config)
@@ -220,7 +225,7 @@ def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> 
         if restored is None:
             raise UserError(f'{checkpoints.path} has no checkpoint; train first, with --mode=train')
         step, state = restored
-    scores, pictures = Validation(config, system)(state)
+    scores, pictures = Validation(config, dataset, system)(state)
     if jax.process_index() == 0:
         grid = sample_grid(pictures.grey, pictures.generated, pictures.true)
         write_png(grid, epath.Path(workdir) / 'samples' / f'{step}.png')

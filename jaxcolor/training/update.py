@@ -9,6 +9,7 @@ import ml_collections
 from clu import metrics
 from jaxtyping import Array, Int32
 
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
 from jaxcolor.training import train_metrics
 from jaxcolor.training.device_cache import DeviceCache
@@ -22,7 +23,7 @@ Order = Callable[[Int32[Array, ''], int, Int32[Array, '']], Int32[Array, 'steps 
 
 
 def train_steps(
-    config: ml_collections.ConfigDict, system: System, state: TrainState, schedule: Schedule
+    config: ml_collections.ConfigDict, dataset: Dataset, system: System, state: TrainState, schedule: Schedule
 ) -> Iterator[tuple[int, TrainState, Throughput]]:
     """Yield the number of a step with the state after it, from the step of `state` on to the last.
 
@@ -30,7 +31,8 @@ def train_steps(
     one call. A state is good until the next one is asked for, which reuses its memory.
 
     Args:
-      config: for the data, the seed, the batch size and the steps of a call.
+      config: for the seed, `data.cache` and the steps of a call.
+      dataset: the pictures.
       system: the static half.
       state: where to start, replicated.
       schedule: when a state is asked for, and the loss changes.
@@ -39,7 +41,11 @@ def train_steps(
       UserError: see `pipeline.train_batches` and `DeviceCache.load`.
     """
     step = int(state.step)
-    batches = DeviceCache.load(config) if config.data.cache == 'device' else HostBatches(config, step)
+    batches: DeviceCache | HostBatches
+    if config.data.cache == 'device':
+        batches = DeviceCache.load(dataset, config.seed)
+    else:
+        batches = HostBatches(dataset, config.seed, step)
     shard_numbers = parallel.shard_numbers()
     two_phases = ((False, schedule.warmup), (True, schedule.total))
     phases = ((False, schedule.total),) if system.discriminator is None else two_phases

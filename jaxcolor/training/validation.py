@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from jaxcolor.data import pipeline
-from jaxcolor.data.sources import open_source
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
 from jaxcolor.evaluation.evaluate import Colorings, add_scores, colorize, evaluate
 from jaxcolor.training.state import System, TrainState
@@ -22,10 +22,10 @@ _SAMPLES = 10
 class Validation:
     """Scores states on the test split of a config's data; compiles once."""
 
-    def __init__(self, config: ml_collections.ConfigDict, system: System):
-        self._data, self._system = config.data, system
-        source = open_source(self._data.source, self._data.test_split, self._data.labels)
-        self._pictures, self._batches = len(source), math.ceil(len(source) / self._data.batch_size)
+    def __init__(self, config: ml_collections.ConfigDict, dataset: Dataset, system: System):
+        self._dataset, self._system = dataset, system
+        self._pictures = len(dataset.test.source)
+        self._batches = math.ceil(self._pictures / config.data.batch_size)
         self._rng = jax.random.key(config.seed) if config.sampling == 'dropout' else None
         self._add = self._mapped(partial(add_scores, system.space, system.generator, parallel.AXIS))
         self._colorize = jax.jit(partial(colorize, system.space, system.generator))
@@ -43,13 +43,13 @@ class Validation:
     def __call__(self, state: TrainState) -> tuple[dict[str, int | float], Colorings]:
         """Returns the scores, and a few pictures spread over the split, the same ones every time."""
         batches = pipeline.test_batches(
-            self._data, process_index=jax.process_index(), process_count=jax.process_count()
+            self._dataset, process_index=jax.process_index(), process_count=jax.process_count()
         )
         variables, space = state.inference_variables, self._system.space
         scores = evaluate(space, self._add, parallel.replicate, variables, self._sharded(batches), self._rng)
         if unreadable := self._pictures - scores['pictures']:
             scores['unreadable'] = unreadable
-        pictures = self._colorize(variables, pipeline.test_samples(self._data, _SAMPLES), self._rng)
+        pictures = self._colorize(variables, pipeline.test_samples(self._dataset, _SAMPLES), self._rng)
         return scores, Colorings(*jax.device_get(pictures))
 
     def _sharded(self, batches: Iterable[pipeline.Batch]) -> Iterator[dict[str, np.ndarray]]:

@@ -18,6 +18,7 @@ import jax
 import ml_collections
 
 from jaxcolor import config as configs
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import build_system, create_state
@@ -43,7 +44,11 @@ def start(config: ml_collections.ConfigDict) -> Iterator[Any]:
     state = parallel.replicate(create_state(system, config.data.image_size, jax.random.key(0)))
     endless = 10**9 * config.steps_per_call
     run = train_steps(
-        config, system, state, Schedule(warmup=0, total=endless, log=endless, evaluate=endless, save=endless)
+        config,
+        Dataset(config.data),
+        system,
+        state,
+        Schedule(warmup=0, total=endless, log=endless, evaluate=endless, save=endless),
     )
     next(run)
     return run

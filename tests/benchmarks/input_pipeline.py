@@ -15,6 +15,7 @@ from pathlib import Path
 from ml_collections import ConfigDict
 
 from jaxcolor.data import pipeline
+from jaxcolor.data.dataset import Dataset
 
 _BATCHES = 200  # at most, of an epoch
 
@@ -52,9 +53,10 @@ def main() -> None:
                 'workers': 0,
             }
         )
-        count = min(_BATCHES, pipeline.steps_per_epoch(config) - 1)
+        dataset = Dataset(config)
+        count = min(_BATCHES, dataset.steps_per_epoch - 1)
         # The same batches twice: what can be remembered is, the second time.
-        rates = [_rate(pipeline.train_batches(config, seed=0), 64, count) for _ in range(2)]
+        rates = [_rate(pipeline.train_batches(dataset, seed=0), 64, count) for _ in range(2)]
         print(f'{source[-40:]:40}{size:5}{rates[0]:14,.0f}{rates[1]:12,.0f}')
 
 

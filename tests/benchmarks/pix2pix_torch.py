@@ -15,6 +15,7 @@ from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model, build
 from jaxcolor.color.spaces import Lab
 from jaxcolor.data import pipeline
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.errors import UserError, missing_package
 
 ROOT = Path(__file__).parents[2]
@@ -85,7 +86,7 @@ def config(folder: str):
 def batches(folder: str) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yields L* and (a*, b*) of random crops, mirrored or not, [b, h, w, c] in [-1, 1]."""
     split = jax.jit(Lab().split)
-    for batch in pipeline.train_batches(config(folder).data, seed=0):
+    for batch in pipeline.train_batches(Dataset(config(folder).data), seed=0):
         yield tuple(map(np.array, split(batch['image'])))
 
 

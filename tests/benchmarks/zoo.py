@@ -28,6 +28,7 @@ from tqdm import tqdm
 
 from jaxcolor import config as configs
 from jaxcolor.data import pipeline
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
 from jaxcolor.training import palette, train_metrics
@@ -97,14 +98,15 @@ def sweep(names: Sequence[str], args: argparse.Namespace) -> int:
 def run(config: ml_collections.ConfigDict, steps: int, advance: Callable[[], Any]) -> Row:
     """Takes `steps` steps of a training run, on one batch."""
     configs.check(config, jax.device_count())
-    palette.resolve(config)
+    dataset = Dataset(config.data)
+    palette.resolve(config, dataset)
     system = build_system(config, parallel.AXIS)
     state = create_state(system, config.data.image_size, jax.random.key(config.seed))
     generator, discriminator = (0 if p is None else count(p.params) for p in (state.generator, state.discriminator))
     state = parallel.replicate(state)
     adversarial = system.discriminator is not None
     update = make_update(system, config.seed, adversarial=adversarial)
-    images = parallel.shard(next(pipeline.train_batches(config.data, seed=config.seed)))['image']
+    images = parallel.shard(next(pipeline.train_batches(dataset, seed=config.seed)))['image']
     losses, started = [], 0.0
     for step in range(steps):
         sums = parallel.replicate(train_metrics.empty(adversarial=adversarial))

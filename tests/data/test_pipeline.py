@@ -8,6 +8,7 @@ from ml_collections import ConfigDict
 from PIL import Image
 
 from jaxcolor.data import pipeline
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.errors import UserError
 
 COUNT, SIZE = 22, 16
@@ -58,15 +59,15 @@ def assert_equal(batches, others):
 
 
 def test_shapes(folder):
-    batch = next(pipeline.train_batches(data_config(folder), seed=0))
+    batch = next(pipeline.train_batches(Dataset(data_config(folder)), seed=0))
     assert batch['image'].shape == (8, SIZE, SIZE, 3)
     assert batch['image'].dtype == np.uint8
     assert batch['mask'].tolist() == [True] * 8
-    assert pipeline.steps_per_epoch(data_config(folder)) == 3  # 22 pictures, 8 a batch
+    assert Dataset(data_config(folder)).steps_per_epoch == 3  # 22 pictures, 8 a batch
 
 
 def test_every_epoch_shows_every_picture_once_in_another_order_with_other_crops(folder):
-    batches = take(pipeline.train_batches(data_config(folder), seed=3), 11)  # 88 = 4 epochs of 22
+    batches = take(pipeline.train_batches(Dataset(data_config(folder)), seed=3), 11)  # 88 = 4 epochs of 22
     images = np.concatenate([b['image'] for b in batches]).reshape(4, COUNT, SIZE, SIZE, 3)
     orders = [who(epoch) for epoch in images]
     assert all(sorted(order) == list(range(COUNT)) for order in orders)
@@ -76,13 +77,13 @@ def test_every_epoch_shows_every_picture_once_in_another_order_with_other_crops(
 
 
 def test_seeds_differ(folder):
-    one, other = (next(pipeline.train_batches(data_config(folder), seed=s))['image'] for s in (0, 1))
+    one, other = (next(pipeline.train_batches(Dataset(data_config(folder)), seed=s))['image'] for s in (0, 1))
     assert who(one) != who(other)
 
 
 def test_centre_crops_repeat(folder):
     config = data_config(folder, crop='center')
-    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(config, seed=0), 11)])
+    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(Dataset(config), seed=0), 11)])
     versions = collections.defaultdict(set)
     for index, image in zip(who(images), images, strict=True):
         versions[index].add(image.tobytes())
@@ -90,25 +91,27 @@ def test_centre_crops_repeat(folder):
 
 
 def test_a_batch_larger_than_the_data_set(folder):
-    batch = next(pipeline.train_batches(data_config(folder, batch_size=50), seed=0))
+    batch = next(pipeline.train_batches(Dataset(data_config(folder, batch_size=50)), seed=0))
     counts = collections.Counter(who(batch['image']))
     assert len(counts) == COUNT
     assert set(counts.values()) == {2, 3}
-    assert pipeline.steps_per_epoch(data_config(folder, batch_size=50)) == 1
+    assert Dataset(data_config(folder, batch_size=50)).steps_per_epoch == 1
 
 
 @pytest.mark.parametrize('start', [1, 5])
 def test_restarting_at_any_step_goes_on_alike(folder, start):
-    whole = take(pipeline.train_batches(data_config(folder), seed=7), 8)
-    assert_equal(take(pipeline.train_batches(data_config(folder), seed=7, start_step=start), 8 - start), whole[start:])
+    whole = take(pipeline.train_batches(Dataset(data_config(folder)), seed=7), 8)
+    assert_equal(
+        take(pipeline.train_batches(Dataset(data_config(folder)), seed=7, start_step=start), 8 - start), whole[start:]
+    )
 
 
 @pytest.mark.parametrize('processes', [2, 4])
 def test_any_number_of_processes_reads_the_same_batches(folder, processes):
     config = data_config(folder)
-    whole = take(pipeline.train_batches(config, seed=7, start_step=2), 4)
+    whole = take(pipeline.train_batches(Dataset(config), seed=7, start_step=2), 4)
     parts = [
-        take(pipeline.train_batches(config, seed=7, start_step=2, process_index=p, process_count=processes), 4)
+        take(pipeline.train_batches(Dataset(config), seed=7, start_step=2, process_index=p, process_count=processes), 4)
         for p in range(processes)
     ]
     joined = []
@@ -124,9 +127,9 @@ def test_any_number_of_processes_reads_the_same_batches(folder, processes):
 def test_worker_processes_read_the_same_batches(folder):
     (folder / '05.png').write_text('not a picture')
     config = data_config(folder)
-    threads = pipeline.train_batches(config, seed=7, start_step=3)
+    threads = pipeline.train_batches(Dataset(config), seed=7, start_step=3)
     config.workers = 2
-    workers = pipeline.train_batches(config, seed=7, start_step=3)
+    workers = pipeline.train_batches(Dataset(config), seed=7, start_step=3)
     assert_equal(take(workers, 6), take(threads, 6))
     assert workers.unreadable == threads.unreadable == {str(folder / '05.png')}
 
@@ -135,17 +138,17 @@ def test_unreadable_pictures_are_replaced_in_training_and_warned_of_once(folder,
     broken = [folder / '04.png', folder / '05.png']
     broken[0].write_bytes((folder / '04.png').read_bytes()[:60])
     broken[1].write_bytes(b'')
-    batches = pipeline.train_batches(data_config(folder), seed=0)
+    batches = pipeline.train_batches(Dataset(data_config(folder)), seed=0)
     images = np.concatenate([b['image'] for b in take(batches, 11)])
     assert collections.Counter(who(images)) == {i: 12 if i == 6 else 4 for i in range(COUNT) if i not in (4, 5)}
     assert batches.unreadable == {str(path) for path in broken}
-    take(pipeline.train_batches(data_config(folder), seed=1), 3)
+    take(pipeline.train_batches(Dataset(data_config(folder)), seed=1), 3)
     warnings = [r.getMessage() for r in caplog.records if 'cannot be read' in r.getMessage()]
     assert sorted(w.split(' ')[0] for w in warnings) == sorted(map(str, broken))
 
 
 def test_pictures_that_vanish_are_an_error_not_an_endless_search(folder):
-    batches = pipeline.train_batches(data_config(folder), seed=0)
+    batches = pipeline.train_batches(Dataset(data_config(folder)), seed=0)
     for path in folder.iterdir():
         path.unlink()
     with pytest.raises(UserError, match='no picture can be read any more'):
@@ -158,19 +161,19 @@ def test_grey_pictures_are_dropped_from_training_alone(folder, caplog):
     Image.new('L', (30, 30), 80).save(folder / 'grey too.png')
     (folder / 'broken.png').write_bytes(b'')
     config = data_config(folder, min_colorfulness=5.0)
-    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(config, seed=0), 11)])
+    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(Dataset(config), seed=0), 11)])
     assert collections.Counter(who(images)) == dict.fromkeys(range(COUNT), 4)
-    assert pipeline.steps_per_epoch(config) == 3
+    assert Dataset(config).steps_per_epoch == 3
     assert f'data.min_colorfulness=5 drops 2 of the {COUNT + 3} training pictures' in caplog.text
     assert 'broken.png cannot be read and is left out: the file is empty' in caplog.text
-    assert sum(b['mask'].sum() for b in pipeline.test_batches(config)) == COUNT + 2
+    assert sum(b['mask'].sum() for b in pipeline.test_batches(Dataset(config))) == COUNT + 2
     with pytest.raises(UserError, match=r'leaves none of the 25 pictures .* lower it'):
-        pipeline.train_batches(data_config(folder, min_colorfulness=500.0), seed=0)
+        pipeline.train_batches(Dataset(data_config(folder, min_colorfulness=500.0)), seed=0)
 
 
 def test_every_test_picture_is_seen_once(folder):
     (folder / '03.png').write_bytes(b'')
-    batches = pipeline.test_batches(data_config(folder))
+    batches = pipeline.test_batches(Dataset(data_config(folder)))
     seen = list(batches)
     assert [b['image'].shape for b in seen] == [(8, SIZE, SIZE, 3)] * 3
     mask = np.concatenate([b['mask'] for b in seen])
@@ -179,12 +182,12 @@ def test_every_test_picture_is_seen_once(folder):
     assert mask.tolist() == [i != 3 for i in range(COUNT)] + [False] * 2
     assert not images[~mask].any()
     assert batches.unreadable == {str(folder / '03.png')}
-    assert_equal(list(pipeline.test_batches(data_config(folder))), seen)
+    assert_equal(list(pipeline.test_batches(Dataset(data_config(folder)))), seen)
 
 
 def test_all_processes_get_as_many_test_batches(folder):
     config = data_config(folder, batch_size=20)  # the second batch holds two pictures: processes 2, 3 get none
-    parts = [list(pipeline.test_batches(config, process_index=p, process_count=4)) for p in range(4)]
+    parts = [list(pipeline.test_batches(Dataset(config), process_index=p, process_count=4)) for p in range(4)]
     assert [[len(b['mask']) for b in part] for part in parts] == [[5, 5]] * 4
     found = [who(b['image'][b['mask']]) for part in parts for b in part]
     assert sorted(itertools.chain(*found)) == list(range(COUNT))
@@ -199,7 +202,7 @@ def test_jitter_equals_pillows_scaling_and_cropping(folder):
         if path.name not in ('square.png', '21.png'):
             path.unlink()
     config = data_config(folder, resize=SIZE + 3)
-    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(config, seed=0), 11)])
+    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(Dataset(config), seed=0), 11)])
     is_wide = images[:, 0, 0, 0] == 210
     with Image.open(folder / 'square.png') as opened:
         whole = np.asarray(opened.resize((SIZE + 3, SIZE + 3), Image.Resampling.BICUBIC))
@@ -229,16 +232,16 @@ def test_jitter_follows_seed_and_step_and_leaves_test_pictures_alone(folder):
         with Image.open(path) as opened:
             opened.crop((0, 0, 24, 24)).save(path)
     plain, config = data_config(folder), data_config(folder, resize=20)
-    whole = take(pipeline.train_batches(config, seed=7), 8)
-    assert_equal(take(pipeline.train_batches(config, seed=7, start_step=5), 3), whole[5:])
+    whole = take(pipeline.train_batches(Dataset(config), seed=7), 8)
+    assert_equal(take(pipeline.train_batches(Dataset(config), seed=7, start_step=5), 3), whole[5:])
     config.workers = 2
-    assert_equal(take(pipeline.train_batches(config, seed=7), 8), whole)
-    assert_equal(list(pipeline.test_batches(config)), list(pipeline.test_batches(plain)))
+    assert_equal(take(pipeline.train_batches(Dataset(config), seed=7), 8), whole)
+    assert_equal(list(pipeline.test_batches(Dataset(config))), list(pipeline.test_batches(Dataset(plain))))
 
 
 def test_jitter_in_the_centre(folder):
     config = data_config(folder, resize=20, crop='center')
-    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(config, seed=0), 11)])
+    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(Dataset(config), seed=0), 11)])
     assert len({image.tobytes() for image in images}) == COUNT
 
 
@@ -247,40 +250,40 @@ def test_scale_jitter_draws_the_shorter_side(tmp_path):
     ramp = np.broadcast_to(4 * np.arange(64, dtype=np.uint8)[None, :, None], (64, 64, 3))
     Image.fromarray(np.ascontiguousarray(ramp)).save(tmp_path / 'ramp.png')
     config = data_config(tmp_path, max_resize=64)
-    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(config, seed=0), 50)]).astype(int)
+    images = np.concatenate([b['image'] for b in take(pipeline.train_batches(Dataset(config), seed=0), 50)]).astype(int)
     shown = (images[:, 8, -1, 0] - images[:, 8, 0, 0]) / 4 / (SIZE - 1) * SIZE
     assert shown.min() < 18
     assert shown.max() > 60
     # Evenly on a logarithmic scale: half of them between 16 and 32.
     assert abs(np.mean(shown < 32) - 0.5) < 0.1
-    assert_equal(take(pipeline.train_batches(config, seed=0, start_step=5), 3), take_from(config, 5, 3))
-    two = [take(pipeline.train_batches(config, seed=0, process_index=p, process_count=2), 3) for p in range(2)]
-    for batch, first, second in zip(take(pipeline.train_batches(config, seed=0), 3), *two, strict=True):
+    assert_equal(take(pipeline.train_batches(Dataset(config), seed=0, start_step=5), 3), take_from(config, 5, 3))
+    two = [take(pipeline.train_batches(Dataset(config), seed=0, process_index=p, process_count=2), 3) for p in range(2)]
+    for batch, first, second in zip(take(pipeline.train_batches(Dataset(config), seed=0), 3), *two, strict=True):
         np.testing.assert_array_equal(batch['image'][::2], first['image'])
         np.testing.assert_array_equal(batch['image'][1::2], second['image'])
 
 
 def take_from(config, start, count):
-    return take(pipeline.train_batches(config, seed=0), start + count)[start:]
+    return take(pipeline.train_batches(Dataset(config), seed=0), start + count)[start:]
 
 
 def test_what_is_wrong_is_said(folder):
     for fields in ({'max_resize': SIZE - 1}, {'max_resize': 20, 'resize': 24}, {'max_resize': 32, 'crop': 'center'}):
         with pytest.raises(UserError, match=r'data.max_resize=\d+ with data.crop=\w+ draws nothing; use at least'):
-            pipeline.steps_per_epoch(data_config(folder, **fields))
+            _ = Dataset(data_config(folder, **fields)).train
     with pytest.raises(UserError, match=r'data.batch_size=8 is not a multiple of the 3 processes'):
-        pipeline.train_batches(data_config(folder), seed=0, process_count=3)
+        pipeline.train_batches(Dataset(data_config(folder)), seed=0, process_count=3)
     with pytest.raises(UserError, match=r"data.crop='middle' is neither random nor center"):
-        pipeline.train_batches(data_config(folder, crop='middle'), seed=0)
+        pipeline.train_batches(Dataset(data_config(folder, crop='middle')), seed=0)
     with pytest.raises(UserError, match=r'data.resize=15 is smaller than data.image_size=16, .* use more, or None'):
-        pipeline.steps_per_epoch(data_config(folder, resize=15))
+        _ = Dataset(data_config(folder, resize=15)).train
 
 
 @pytest.mark.parametrize('resize', [None, SIZE + 2])
 def test_square_pictures_are_decoded_once(tmp_path, resize):
     for index in range(4):
         Image.new('RGB', (SIZE, SIZE), (10 * index, 50, 60)).save(tmp_path / f'{index}.png')
-    batches = pipeline.train_batches(data_config(tmp_path, batch_size=4, resize=resize), seed=0)
+    batches = pipeline.train_batches(Dataset(data_config(tmp_path, batch_size=4, resize=resize)), seed=0)
     first = next(batches)['image']
     for path in tmp_path.iterdir():
         path.unlink()
@@ -290,10 +293,10 @@ def test_square_pictures_are_decoded_once(tmp_path, resize):
 
 def test_samples_are_spread_over_the_split(folder):
     data = data_config(folder)
-    assert who(pipeline.test_samples(data, 10)) == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
-    assert who(pipeline.test_samples(data, 100)) == list(range(COUNT))
+    assert who(pipeline.test_samples(Dataset(data), 10)) == [0, 2, 4, 6, 8, 10, 12, 14, 16, 18]
+    assert who(pipeline.test_samples(Dataset(data), 100)) == list(range(COUNT))
 
 
 def test_an_unreadable_sample_gives_way_to_the_next_picture(folder):
     (folder / '04.png').write_bytes(b'not a picture')
-    assert who(pipeline.test_samples(data_config(folder), 5)) == [0, 5, 8, 12, 16]
+    assert who(pipeline.test_samples(Dataset(data_config(folder)), 5)) == [0, 5, 8, 12, 16]

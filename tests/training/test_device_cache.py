@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from jaxcolor.data import pipeline, shuffle
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
 from jaxcolor.training import device_cache
@@ -44,7 +45,7 @@ def drawn(pictures, first, steps):
 
 def read(config, first, steps):
     """The same from the host."""
-    batches = pipeline.train_batches(config.data, seed=config.seed, start_step=first)
+    batches = pipeline.train_batches(Dataset(config.data), seed=config.seed, start_step=first)
     return np.stack([parallel.shard(next(batches))['image'] for _ in range(steps)], 1)
 
 
@@ -52,7 +53,7 @@ def read(config, first, steps):
 def test_batches_are_the_hosts(config, min_colorfulness, caplog):
     """Over the end of several epochs, from the middle of one, with unreadable pictures replaced."""
     config.data.min_colorfulness = min_colorfulness
-    pictures = DeviceCache.load(config)
+    pictures = DeviceCache.load(Dataset(config.data), config.seed)
     assert len(pictures.images) == (19 if min_colorfulness == 0 else 13)
     assert pictures.unreadable == (3 if min_colorfulness == 0 else 0)
     np.testing.assert_array_equal(drawn(pictures, 2, 7), read(config, 2, 7))
@@ -64,7 +65,7 @@ def test_batches_are_the_hosts(config, min_colorfulness, caplog):
 def test_batches_of_cifar(config, monkeypatch):
     monkeypatch.setenv('TFDS_DATA_DIR', str(DATA))
     config.data.update(source='tfds:cifar10', train_split='train[:512]', image_size=32, batch_size=48)
-    pictures = DeviceCache.load(config)
+    pictures = DeviceCache.load(Dataset(config.data), config.seed)
     np.testing.assert_array_equal(drawn(pictures, 8, 5), read(config, 8, 5))
     config.data.crop = 'random'  # of square pictures it makes the same
     np.testing.assert_array_equal(drawn(pictures, 8, 5), read(config, 8, 5))
@@ -74,7 +75,7 @@ def test_batches_of_cifar(config, monkeypatch):
 def test_cuts_that_differ_from_epoch_to_epoch(config, field, value):
     config.data[field] = value
     with pytest.raises(UserError, match=rf'data\.cache=device .*{field}={value}.*use .* data\.cache=host'):
-        DeviceCache.load(config)
+        DeviceCache.load(Dataset(config.data), config.seed)
 
 
 def test_room():

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from jaxcolor import config as configs
+from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
 from jaxcolor.training import train_metrics
 from jaxcolor.training.device_cache import DeviceCache
@@ -54,7 +55,9 @@ def run(config, players, cache, steps_per_call, start=None):
     if start is None:
         start = create_state(system, config.data.image_size, jax.random.key(0))
     states, losses = {}, {}
-    for step, state, throughput in train_steps(config, system, parallel.replicate(start), SCHEDULE):
+    for step, state, throughput in train_steps(
+        config, Dataset(config.data), system, parallel.replicate(start), SCHEDULE
+    ):
         states[step] = jax.device_get(state)
         assert states[step].step == step
         if SCHEDULE.due(SCHEDULE.log, step):
