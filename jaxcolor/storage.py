@@ -1,6 +1,7 @@
 """Files of a work directory, on a disk or in a bucket, that are there whole or not at all."""
 
 import contextlib
+import errno
 import logging
 from collections.abc import Iterator
 
@@ -12,6 +13,12 @@ from jaxcolor.errors import UserError
 _REMEDIES = {
     'gs': 'the bucket must exist, and your credentials open it: gcloud auth application-default login',
     's3': 'the bucket must exist, and your credentials open it: aws configure, or AWS_ACCESS_KEY_ID and its friends',
+}
+
+_REFUSALS = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
+    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT),
+    *(errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ),
 }
 
 # What other hosts, and TensorStore, have written meanwhile shall be seen.
@@ -83,6 +90,21 @@ def move_folder(source: epath.Path, target: epath.Path) -> None:
     system, root = fsspec.core.url_to_fs(str(source))  # as etils' `rename`, which fails for a folder in s3://
     for path in system.find(root):
         system.mv(path, f'{target}{path.removeprefix(root)}')
+
+
+@contextlib.contextmanager
+def explain_refusal(path: epath.PathLike, option: str) -> Iterator[None]:
+    """Turn what a file system says when it won't take `path`, which `option` names, into a `UserError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = 'what was written before is whole; make room and run the same line again to go on'
+        elif error.errno in _REFUSALS:
+            remedy = f'choose another {option}'
+        else:
+            raise
+        raise UserError(f'{path} can not be written: {error.strerror}; {remedy}') from error
 
 
 @contextlib.contextmanager

@@ -1,12 +1,14 @@
-"""Files that are there whole or not at all; for buckets see training/test_buckets.py."""
+"""Files that are there whole or not at all; for buckets see checkpoints/test_buckets.py."""
 
+import errno
+import os
 import subprocess
 import sys
 
 import pytest
 
 from jaxcolor.errors import UserError
-from jaxcolor.storage import folder, is_bucket, read_text, write_atomic
+from jaxcolor.storage import explain_refusal, folder, is_bucket, read_text, write_atomic
 
 
 def test_a_file_is_made_with_its_folder_and_then_replaced(tmp_path):
@@ -54,3 +56,24 @@ def test_what_is_a_bucket():
 def test_unknown_addresses_are_refused(scheme):
     with pytest.raises(UserError, match=f'^{scheme}://bucket/run: {scheme}:// is not known; use a folder, gs://'):
         folder(f'{scheme}://bucket/run')
+
+
+@pytest.mark.parametrize(
+    ('code', 'remedy'),
+    [
+        (errno.ENOSPC, 'what was written before is whole; make room and run the same line again'),
+        (errno.EROFS, 'choose another --workdir'),
+        (errno.EACCES, 'choose another --workdir'),
+    ],
+)
+def test_refusals_are_explained(code, remedy):
+    with (
+        pytest.raises(UserError, match=f'runs/a can not be written: {os.strerror(code)}; {remedy}'),
+        explain_refusal('runs/a', '--workdir'),
+    ):
+        raise OSError(code, os.strerror(code))
+
+
+def test_other_errors_pass():
+    with pytest.raises(OSError, match='Connection reset'), explain_refusal('runs/a', '--workdir'):
+        raise OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))

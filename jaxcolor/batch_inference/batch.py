@@ -15,12 +15,13 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from jaxcolor.batch_inference.discover import Job
-from jaxcolor.batch_inference.jobs import Filing, Loaded, Settings, explain_refusal
+from jaxcolor.batch_inference.jobs import Filing, Loaded, Settings
 from jaxcolor.errors import InterruptedRunError
 from jaxcolor.imaging import formats
 from jaxcolor.imaging.photos import Limits, PhotoError
 from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.signals import catch_signals
+from jaxcolor.storage import explain_refusal
 
 _AHEAD = 2  # batches that are decoded while one is coloured
 _BATCH_PIXELS = 2**24  # a batch with so many takes no further picture
@@ -154,7 +155,7 @@ class _Pipeline:
                 continue
             gray_test = self._filing.gray_test
             if gray_test is not None and scores is not None:
-                with explain_refusal(gray_test.scores.path):
+                with explain_refusal(gray_test.scores.path, '--output'):
                     gray_test.scores.add(job.name, scores)
             self.tally.colored += 1
             self._leave(cost)

@@ -12,12 +12,11 @@ from jaxtyping import UInt8, UInt16
 
 from jaxcolor.batch_inference import gray_test
 from jaxcolor.batch_inference.discover import Job
-from jaxcolor.errors import UserError
 from jaxcolor.evaluation import report
 from jaxcolor.imaging import arrays, photos
 from jaxcolor.imaging.photos import Limits, Photo, PhotoError
 from jaxcolor.inference.colorizer import Options
-from jaxcolor.storage import write_atomic
+from jaxcolor.storage import explain_refusal, write_atomic
 
 Pixels = UInt8[np.ndarray, 'h w _'] | UInt16[np.ndarray, 'h w _']
 Wide = UInt8[np.ndarray, 'h wide 3'] | UInt16[np.ndarray, 'h wide 3']
@@ -48,7 +47,7 @@ class GrayTest(NamedTuple):
         Raises:
           UserError: the metrics' libraries are not installed; the folder can't be written.
         """
-        with explain_refusal(folder):
+        with explain_refusal(folder, '--output'):
             return cls(gray_test.make_score(), gray_test.Scores(folder, anew=anew))
 
     def table(self, names: Sequence[str]) -> str:
@@ -118,25 +117,19 @@ class Filing:
             encoded = photos.encode(photo, coloring, form, quality=self.settings.quality)
         except PhotoError as error:
             raise PhotoError(f'{path}: {error}') from error
-        with explain_refusal(path):
+        with explain_refusal(path, '--output'), _explain_name(path):
             write_atomic(path, encoded)
 
 
 @contextlib.contextmanager
-def explain_refusal(path: Path) -> Iterator[None]:
-    """Turns what a file system says when it won't take `path` into a `UserError`, which ends the command.
-
-    Where that is about the name of the file alone it is a `PhotoError`, which does not.
-    """
+def _explain_name(path: Path) -> Iterator[None]:
+    """Turn what a file system says of a name that it can't have into a `PhotoError`, which does not end the command."""
     try:
         yield
     except OSError as error:
-        reason = f'{path} can not be written: {error.strerror}'
-        if error.errno in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
-            raise PhotoError(reason) from error
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        remedy = 'make room and run the same line again to go on from there' if full else 'choose another --output'
-        raise UserError(f'{reason}; {remedy}') from error
+        if error.errno not in (errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ):
+            raise
+        raise PhotoError(f'{path} can not be written: {error.strerror}') from error
 
 
 def _side_by_side(photo: Photo, parts: Sequence[Pixels]) -> tuple[Photo, Wide]:

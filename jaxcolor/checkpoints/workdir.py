@@ -1,10 +1,7 @@
 """Whose work directory it is: `config.json`, and what may change between one run and the next."""
 
-import contextlib
-import errno
 import logging
 import time
-from collections.abc import Iterator
 
 import jax
 import ml_collections
@@ -13,7 +10,7 @@ from etils import epath
 from jaxcolor import config as configs
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
-from jaxcolor.storage import folder, read_text, write_atomic
+from jaxcolor.storage import explain_refusal, folder, read_text, write_atomic
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,7 +39,7 @@ def claim(workdir: epath.PathLike, config: ml_collections.ConfigDict, before: ml
         mine = f'; process {jax.process_index()} with another than process 0: {_told(changed)}' if changed else ''
         raise UserError(f'the processes were not started with the same config{mine}\nrun the same line on every host')
     if jax.process_index() == 0:
-        with explain_refusal(workdir):
+        with explain_refusal(workdir, '--workdir'):
             write_atomic(path, ours.encode())
     parallel.wait_for_all('config.json is written')
     appears = _appears(path)
@@ -61,21 +58,6 @@ def _appears(path: epath.Path) -> bool:
             return True
         time.sleep(1)
     return False
-
-
-@contextlib.contextmanager
-def explain_refusal(workdir: epath.PathLike) -> Iterator[None]:
-    """Turns what a file system says when it won't take what is written to `workdir` into a `UserError`."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            remedy = 'what was saved before is whole; make room and run the same line again to resume'
-        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT):
-            remedy = 'choose another --workdir'
-        else:
-            raise
-        raise UserError(f'the work directory {workdir} can not be written: {error.strerror}; {remedy}') from error
 
 
 def check_model(workdir: epath.PathLike, before: ml_collections.ConfigDict, config: ml_collections.ConfigDict) -> None:

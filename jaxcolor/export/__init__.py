@@ -15,7 +15,7 @@ from jaxcolor.errors import UserError, missing_package
 from jaxcolor.export import metadata
 from jaxcolor.export.network import Network
 from jaxcolor.inference.colorizer import Colorizer
-from jaxcolor.storage import write_atomic
+from jaxcolor.storage import explain_refusal, write_atomic
 
 _SAVED_MODEL = 'saved_model.pb'  # what makes a folder a SavedModel
 
@@ -72,7 +72,7 @@ def export(
     network = Network.of(colorizer, size)
     write = _writer(file_format)
     description = metadata.describe(colorizer, network, file_format, path)
-    with _explain_refusal(path), _without_paths():
+    with explain_refusal(path, '--output'), _without_paths():
         if folder:
             with _atomic_folder(path) as temporary:
                 description |= write(network, colorizer, temporary)
@@ -91,7 +91,7 @@ def _export_weights(colorizer: Colorizer, path: Path, size: int | None, overwrit
     if path.suffix != '.safetensors':
         raise UserError(f'--output={path} would not be known as a model again; use {path.name}.safetensors')
     _check_free(path, path, False, overwrite)
-    with _explain_refusal(path):
+    with explain_refusal(path, '--output'):
         write_atomic(path, weights_file.encode(colorizer.config, colorizer.step, colorizer.variables))
     return Export(path, path, metadata.describe(colorizer, Network.of(colorizer), 'safetensors', path))
 
@@ -111,14 +111,6 @@ def _check_free(path: Path, notes: Path, folder: bool, overwrite: bool) -> None:
             raise UserError(f'{path} is there and no export of this format; choose another --output')
         if not overwrite:
             raise UserError(f'{taken} is there; choose another --output, or add --overwrite')
-
-
-@contextmanager
-def _explain_refusal(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise UserError(f'{path} can not be written: {error.strerror or error}; choose another --output') from error
 
 
 @contextmanager

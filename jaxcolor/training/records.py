@@ -12,7 +12,7 @@ from jaxcolor.distributed import parallel
 from jaxcolor.evaluation.evaluate import Colorings
 from jaxcolor.evaluation.figures import loss_curves, sample_grid, write_png
 from jaxcolor.storage import read_text, write_atomic
-from jaxcolor.training.board import Board
+from jaxcolor.training.tensorboard import TensorBoard
 
 
 class Records:
@@ -33,7 +33,7 @@ class Records:
         if self._active:
             for name in self._lines:
                 self._write(name)
-            self._board = Board(self.path, step)
+            self._tensorboard = TensorBoard(self.path, step)
 
     def __enter__(self) -> 'Records':
         return self
@@ -42,7 +42,7 @@ class Records:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._active:
-            self._board.close()
+            self._tensorboard.close()
 
     def losses(self, step: int, values: Mapping[str, int | float]) -> None:
         """Records the means of the loss terms, and the speed, over the steps since the last entry."""
@@ -54,8 +54,8 @@ class Records:
         if self._active:
             grid = sample_grid(pictures.grey, pictures.generated, pictures.true)
             write_png(grid, self.path / 'samples' / f'{step}.png')
-            self._board.add_picture('samples', step, np.asarray(grid.convert('RGB')))
-            self._board.flush()
+            self._tensorboard.add_picture('samples', step, np.asarray(grid.convert('RGB')))
+            self._tensorboard.flush()
             loss_curves([*self._lines['losses'], *self._lines['evaluations']], self.path / 'curves.png')
 
     @property
@@ -67,7 +67,7 @@ class Records:
         self._lines[name].append({'step': step, **values})
         if self._active:
             self._write(name)
-            self._board.add_scalars(name, step, values)
+            self._tensorboard.add_scalars(name, step, values)
 
     def _write(self, name: str) -> None:
         # The whole file, because object stores can't append.

@@ -18,7 +18,7 @@ from jaxcolor.storage import is_bucket, write_atomic
 _FLUSH_SECONDS = 60
 
 
-class Board:
+class TensorBoard:
     """An events file. (`SummaryWriter` has a thread of its own, whose errors nobody can catch.)"""
 
     def __init__(self, folder: epath.PathLike, step: int):

@@ -11,7 +11,7 @@ from etils import epath
 
 from jaxcolor import config as configs
 from jaxcolor.checkpoints.manager import Checkpoints, goodness
-from jaxcolor.checkpoints.workdir import check_model, claim, explain_refusal, stored
+from jaxcolor.checkpoints.workdir import check_model, claim, stored
 from jaxcolor.color.spaces import Space
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import cluster, parallel, replica_check
@@ -19,6 +19,7 @@ from jaxcolor.errors import InterruptedRunError, UserError
 from jaxcolor.evaluation.evaluate import score_names
 from jaxcolor.evaluation.figures import sample_grid, write_png
 from jaxcolor.evaluation.report import Console
+from jaxcolor.storage import explain_refusal
 from jaxcolor.training import device_cache, palette, pretrained, train_metrics
 from jaxcolor.training.records import Records
 from jaxcolor.training.schedule import Schedule
@@ -63,7 +64,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
         restored = checkpoints.restore(abstract_state(config, system))
         step, state = restored or (0, fresh or create(config, system))
         with (
-            explain_refusal(workdir),
+            explain_refusal(workdir, '--workdir'),
             Records(workdir, step) as records,
             Console(step, schedule.total) as console,
         ):

@@ -280,7 +280,7 @@ def test_a_full_disk_ends_the_command(make_run, scans, tmp_path):
         [*inside, script], env=environment(), text=True, capture_output=True, timeout=200, check=False
     )
     assert 'status 1\n' in done.stdout, done.stderr
-    assert 'can not be written: No space left on device; make room and run the same line again' in done.stderr
+    assert 'can not be written: No space left on device; what was written before is whole; make room' in done.stderr
     assert 'Traceback' not in done.stderr
     whole = list(tmp_path.glob('*.bmp'))
     assert 1 <= len(whole) <= 2

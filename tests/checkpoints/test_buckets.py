@@ -31,7 +31,7 @@ from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
 from jaxcolor.storage import read_text, write_atomic
 from jaxcolor.training import train
-from jaxcolor.training.board import Board
+from jaxcolor.training.tensorboard import TensorBoard
 
 # moto and botocore leave connections to the garbage collector.
 pytestmark = pytest.mark.filterwarnings('ignore::ResourceWarning')
@@ -236,7 +236,7 @@ def events(folder):
 
 def test_events_are_those_of_a_disk(workdir, tmp_path):
     for folder in (workdir, tmp_path):
-        board = Board(folder, 5)
+        board = TensorBoard(folder, 5)
         board.add_scalars('losses', 6, {'generator': 0.5, 'discriminator': 2})
         board.flush()
         assert len(events(folder)) == 4

@@ -1,35 +1,11 @@
 """What a file system may refuse, and what the user then reads."""
 
-import errno
-import os
-
 import pytest
 from etils import epath
 
 from jaxcolor import config as configs
-from jaxcolor.checkpoints.workdir import claim, explain_refusal, stored
+from jaxcolor.checkpoints.workdir import claim, stored
 from jaxcolor.errors import UserError
-
-
-@pytest.mark.parametrize(
-    ('code', 'remedy'),
-    [
-        (errno.ENOSPC, 'what was saved before is whole; make room and run the same line again'),
-        (errno.EROFS, 'choose another --workdir'),
-        (errno.EACCES, 'choose another --workdir'),
-    ],
-)
-def test_refusals_are_explained(code, remedy):
-    with (
-        pytest.raises(UserError, match=f'runs/a can not be written: {os.strerror(code)}; {remedy}'),
-        explain_refusal('runs/a'),
-    ):
-        raise OSError(code, os.strerror(code))
-
-
-def test_other_errors_pass():
-    with pytest.raises(OSError, match='Input/output'), explain_refusal('runs/a'):
-        raise OSError(errno.EIO, os.strerror(errno.EIO))
 
 
 def test_a_file_in_the_way(tmp_path):

@@ -259,7 +259,7 @@ def test_a_full_disk_loses_nothing(tmp_path, compiled):
     assert 'Traceback' not in done.stderr
     assert 'No space left on device' in done.stderr
     # Whether a checkpoint or a record meets the full disk first is a matter of time; both errors say this.
-    assert 'whole; make room and run the same line again to resume' in done.stderr
+    assert 'whole; make room and run the same line again to go on' in done.stderr
     assert 'resuming' in done.stdout
 
 
