@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test quicktest lint format bench zoo quality clean
+.PHONY: quickstart test quicktest lint format docs bench zoo quality clean
 
 # A stamp for each set of extras, remade when pyproject.toml changes.
 $(VENV)/%.installed: pyproject.toml
@@ -43,6 +43,11 @@ format: $(VENV)/train,serve,export,heic,test.installed
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# A site in site/ that needs no network to be read; any warning is an error.
+docs: FETCH := 300 MB
+docs: $(VENV)/docs.installed
+	$(BIN)/python -m mkdocs build --strict --quiet
+
 bench: FETCH := 2 GB
 bench: $(VENV)/train,bench.installed
 	$(BIN)/python tests/benchmarks/gan_step.py
@@ -60,4 +65,4 @@ quality: $(VENV)/train,pretrained$(if $(TORCH),$(comma)bench).installed
 		$(if $(TORCH),--torch $(TORCH) --train '$(TRAIN)') $(OPTIONS)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist site .mypy_cache .pytest_cache .ruff_cache
