@@ -12,7 +12,7 @@ class UserError(Exception):
 
 
 def missing_package(error: ImportError, needs: str, extra: str) -> UserError:
-    """Returns what to say of a package that is not installed.
+    """Return what to say of a package that is not installed.
 
     Args:
       error: by which importing it failed.

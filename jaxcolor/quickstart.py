@@ -44,7 +44,7 @@ def colorize() -> None:
 
 
 def compare() -> None:
-    """Prints the scores of both models beside grey's, on the tiles of the test split."""
+    """Print the scores of both models beside grey's, on the tiles of the test split."""
     source = open_bundled('test')
     true = np.stack([resize.fit(source.decode(tile, _SCORED), _SCORED) for tile in source.tiles])
     grey = quality.grey(true)
@@ -57,7 +57,7 @@ def compare() -> None:
 
 
 def table(colored: Mapping[str, UInt8[np.ndarray, 'n h w 3']], true: UInt8[np.ndarray, 'n h w 3']) -> str:
-    """Returns scores, a column for each kind of colouring, and says in words which are worse than `grey`."""
+    """Return scores, a column for each kind of colouring, with words for which are worse than `grey`."""
     scores = {name: quality.measure(images, true) for name, images in colored.items()}
     lines = [f'{"":14}' + ''.join(f'{name:>11}' for name in scores)]
     lines.append('-' * len(lines[0]))
@@ -74,7 +74,7 @@ def table(colored: Mapping[str, UInt8[np.ndarray, 'n h w 3']], true: UInt8[np.nd
 
 
 def main() -> None:
-    """Runs the part that is named."""
+    """Run the part that is named."""
     parts = {'colorize': colorize, 'compare': compare}
     if len(sys.argv) != 2 or sys.argv[1] not in parts:
         sys.exit(f'usage: python -m jaxcolor.quickstart {" | ".join(parts)}')

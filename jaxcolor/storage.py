@@ -34,7 +34,7 @@ def is_bucket(path: epath.PathLike) -> bool:
 
 
 def folder(address: epath.PathLike) -> epath.Path:
-    """Returns a work directory's path.
+    """Return a work directory's path.
 
     Raises:
       UserError: it is an address of another kind.
@@ -46,7 +46,7 @@ def folder(address: epath.PathLike) -> epath.Path:
 
 
 def write_atomic(path: epath.PathLike, content: bytes) -> None:
-    """Writes `content` to `path`; makes its folder.
+    """Write `content` to `path`; makes its folder.
 
     Whatever happens meanwhile, the old or the new file is there, never half of it.
 
@@ -71,7 +71,7 @@ def write_atomic(path: epath.PathLike, content: bytes) -> None:
 
 
 def read_text(path: epath.PathLike) -> str | None:
-    """Returns what is in the file `path`; None if there is no such file.
+    """Return what is in the file `path`; None if there is no such file.
 
     Raises:
       OSError: the disk refuses.
@@ -83,7 +83,7 @@ def read_text(path: epath.PathLike) -> str | None:
 
 
 def move_folder(source: epath.Path, target: epath.Path) -> None:
-    """Moves a folder to where there is none: at once on a disk, file by file in a bucket."""
+    """Move a folder to where there is none: at once on a disk, file by file in a bucket."""
     if not is_bucket(source):
         source.rename(target)
         return
@@ -109,7 +109,7 @@ def explain_refusal(path: epath.PathLike, option: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def explain_bucket(path: epath.PathLike, done: str) -> Iterator[None]:
-    """Turns what a bucket answers to one that wants `path` `done` into a `UserError`; leaves disks alone."""
+    """Turn what a bucket answers to one that wants `path` `done` into a `UserError`; leaves disks alone."""
     scheme = str(path).partition('://')[0]
     try:
         yield

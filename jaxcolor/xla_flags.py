@@ -13,7 +13,7 @@ _ANCHOR = 'xla_force_host_platform_device_count'  # which every jaxlib knows
 
 
 def unknown(flags: Iterable[str]) -> list[str]:
-    """Returns those flags that the installed jaxlib does not know; none where that can't be found out.
+    """Return those flags that the installed jaxlib does not know; none where that can't be found out.
 
     jaxlib is asked by its library, where each flag's name is a C string: 15 ms for a name that is there, half a second
     for one that isn't. JAX is not imported.
@@ -36,7 +36,7 @@ def unknown(flags: Iterable[str]) -> list[str]:
 
 
 def check() -> None:
-    """Looks for flags in XLA_FLAGS that jaxlib does not know; comes before any device is touched.
+    """Look for flags in XLA_FLAGS that jaxlib does not know; comes before any device is touched.
 
     Raises:
       UserError: there is one.

@@ -124,7 +124,7 @@ class _Pipeline:
             self._collect(FIRST_COMPLETED)
 
     def finish(self) -> None:
-        """Writes what is coloured, and leaves the rest."""
+        """Write what is coloured, and leaves the rest."""
         for reading in (one for batch in self._reading for one in batch):
             reading.loaded.cancel()
         self._collect(ALL_COMPLETED)
@@ -143,7 +143,7 @@ class _Pipeline:
             self._writing[self._pool.submit(self._filing.save, job, each, colorings)] = job, cost
 
     def _collect(self, until: str | None = None) -> None:
-        """Takes note of what has been written, after waiting for one (FIRST_COMPLETED) or all of it."""
+        """Take note of what has been written, after waiting for one (FIRST_COMPLETED) or all of it."""
         if until is not None:
             wait(self._writing, return_when=until)
         for future in [future for future in self._writing if future.done()]:

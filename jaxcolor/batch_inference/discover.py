@@ -29,7 +29,7 @@ class Job:
 
 
 def default_output(path: str) -> Path:
-    """Returns where results go if nobody says it: `colorized` in the folder that is named, or in that of the file."""
+    """Return where results go if nobody says it: `colorized` in the folder that is named, or in that of the file."""
     named = Path(path)
     if named.is_dir():
         return named / OUTPUT
@@ -38,7 +38,7 @@ def default_output(path: str) -> Path:
 
 
 def find(paths: Sequence[str], output: Path) -> dict[Path, Path]:
-    """Finds the pictures that a command line names; nothing is opened.
+    """Find the pictures that a command line names; nothing is opened.
 
     A file that is named is taken whatever its suffix. Of folders, all the way down, and of patterns (`*`, `**`, `?`,
     `[…]`) it is what has the suffix of a picture, and is neither hidden nor in `output` or a folder
@@ -92,7 +92,7 @@ def plan(found: dict[Path, Path], output: Path, form: str, *, samples: int | Non
 
 
 def _named(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
-    """The files that a path names, each with its path below the fixed part of that."""
+    """Return the files that a path names, each with its path below the fixed part of that."""
     if path.is_dir():
         if path.resolve() == output.resolve():
             raise UserError(f'--output={output} is a folder of pictures to colour; choose another')
@@ -121,7 +121,7 @@ def _named(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _fixed_part(path: Path) -> Path | None:
-    """The folder before the first part of `path` that is a pattern; None if no part is."""
+    """Return the folder before the first part of `path` that is a pattern; None if no part is."""
     for place, part in enumerate(path.parts):
         if any(character in part for character in '*?['):
             return Path(*path.parts[:place])

@@ -27,7 +27,7 @@ _GRAIN = 32  # so that pictures of any sizes take 16 programs at most, besides t
 
 
 def greyed(photo: Photo) -> Photo:
-    """Returns a colour photograph in grey, 8 bits: the neutral colour of each pixel's L*."""
+    """Return a colour photograph in grey, 8 bits: the neutral colour of each pixel's L*."""
     flat = photo.pixels.reshape(-1, 3)
     grey = np.empty((len(flat), 1), np.uint8)
     for start in range(0, len(flat), _CHUNK):
@@ -46,7 +46,7 @@ def _neutral(rgb: UInt8[Array, 'n 3']) -> UInt8[Array, 'n 1']:
 
 @functools.cache
 def make_score() -> Score:
-    """Returns a function (colourings of a picture, it greyed, it as it is) -> the scores of `metrics.score`.
+    """Return a function (colourings of a picture, it greyed, it as it is) -> the scores of `metrics.score`.
 
     What is compared is the picture's centre square, for a picture of each size would need a program of its own:
     the shorter side scaled down to 512 pixels if it is longer, then cut down to a multiple of 32. Scores of several
@@ -76,7 +76,7 @@ def make_score() -> Score:
 
 
 def centre(image: Rgb) -> UInt8[np.ndarray, 's s 3']:
-    """The square of a picture that is scored; see `make_score`."""
+    """Return the square of a picture that is scored; see `make_score`."""
     side = min(*image.shape[:2], _LONGEST)
     return resize.fit(Image.fromarray(image), side // _GRAIN * _GRAIN or side, side=side)
 
@@ -88,7 +88,7 @@ class Scores:
     """
 
     def __init__(self, folder: Path, *, anew: bool):
-        """Opens those of `folder`; `anew` leaves none of them."""
+        """Open those of `folder`; `anew` leaves none of them."""
         self.path = folder / 'scores.jsonl'
         self._lines = {} if anew else {line['name']: line for line in _read(self.path)}
         write_atomic(self.path, b''.join(map(_line, self._lines.values())))
@@ -97,13 +97,13 @@ class Scores:
         return name in self._lines
 
     def add(self, name: str, scores: dict[str, float]) -> None:
-        """Adds a picture."""
+        """Add a picture."""
         self._lines[name] = {'name': name, **scores}
         with self.path.open('ab') as file:
             file.write(_line(self._lines[name]))
 
     def means(self, names: Sequence[str]) -> dict[str, int | float]:
-        """The mean of each score over those of the pictures `names` that have one, and their number as `pictures`."""
+        """Return the mean of each score over the pictures `names` that have one, and their number as `pictures`."""
         lines = [self._lines[name] for name in names if name in self._lines]
         keys = [key for key in (lines[0] if lines else {}) if key != 'name']
         return {'pictures': len(lines)} | {key: float(np.mean([line[key] for line in lines])) for key in keys}
@@ -114,7 +114,7 @@ def _line(scores: dict[str, object]) -> bytes:
 
 
 def _read(path: Path) -> list[dict]:
-    """The lines that are whole: the last may not be, of a run that was killed."""
+    """Return the lines that are whole: the last may not be, of a run that was killed."""
     lines = []
     for text in path.read_text().splitlines() if path.exists() else ():
         try:

@@ -51,7 +51,7 @@ class GrayTest(NamedTuple):
             return cls(gray_test.make_score(), gray_test.Scores(folder, anew=anew))
 
     def table(self, names: Sequence[str]) -> str:
-        """The mean scores of pictures as training prints them; empty if none has any."""
+        """Return the mean scores of pictures as training prints them; empty if none has any."""
         means = self.scores.means(names)
         return report.table(means) if means['pictures'] else ''
 
@@ -78,7 +78,7 @@ class Filing:
         return self.gray_test is None or job.name in self.gray_test.scores
 
     def load(self, job: Job) -> Loaded:
-        """Reads a picture.
+        """Read a picture.
 
         Raises:
           PhotoError: it can't be read, or has no colours where these are to be compared.
@@ -92,7 +92,7 @@ class Filing:
         return Loaded(photo, truth, photo.pixels * np.uint16(257) if deeper else photo.pixels)
 
     def save(self, job: Job, loaded: Loaded, colorings: Sequence[Pixels]) -> dict[str, float] | None:
-        """Writes the colourings of a picture, where they are not there yet; returns their scores, if any are wanted.
+        """Write the colourings of a picture, where they are not there yet; returns their scores, if any are wanted.
 
         Raises:
           PhotoError: the format can't hold the picture, or the file system its name.
@@ -133,7 +133,7 @@ def _explain_name(path: Path) -> Iterator[None]:
 
 
 def _side_by_side(photo: Photo, parts: Sequence[Pixels]) -> tuple[Photo, Wide]:
-    """The parts from left to right, and the photo that such a picture is written with."""
+    """Return the parts from left to right, and the photo that such a picture is written with."""
     wide = np.concatenate([np.broadcast_to(part, (*part.shape[:2], 3)) for part in parts], axis=1)
     alpha = None if photo.alpha is None else np.tile(photo.alpha, (1, len(parts)))
     return dataclasses.replace(photo, pixels=wide[..., :1], alpha=alpha), wide

@@ -34,7 +34,7 @@ def load(name: epath.PathLike = weights.DEFAULT, checkpoint: str | int | None = 
 
 
 def _find_file(name: str) -> Path | None:
-    """The file of a model that is one; None for what must be a run."""
+    """Return the file of a model that is one; None for what must be a run."""
     if name.startswith(hub.PREFIX):
         return _download(name)
     if name in weights.names() and not Path(name, 'config.json').exists():

@@ -31,7 +31,7 @@ _COMMIT = ocp.path.atomicity.COMMIT_SUCCESS_FILE
 
 
 def goodness(metric: str, scores: Mapping[str, int | float]) -> float:
-    """Returns `metric` of `scores` so that more is better; minus infinity if it was not measured."""
+    """Return `metric` of `scores` so that more is better; minus infinity if it was not measured."""
     value = scores.get(metric, math.nan)
     if math.isnan(value):
         return -math.inf
@@ -39,7 +39,7 @@ def goodness(metric: str, scores: Mapping[str, int | float]) -> float:
 
 
 def complete_steps(folder: epath.Path) -> list[int]:
-    """Returns the steps of the checkpoints in `folder` that were written to their end, oldest first.
+    """Return the steps of the checkpoints in `folder` that were written to their end, oldest first.
 
     Raises:
       UserError: the bucket refuses.
@@ -56,7 +56,7 @@ class Checkpoints:
     """
 
     def __init__(self, workdir: epath.PathLike, *, keep: int = 1, metric: str = 'delta_e'):
-        """Opens the folder, and creates it where it is missing.
+        """Open the folder, and create it where it is missing.
 
         Args:
           workdir: a path, or an address such as `gs://…`.
@@ -93,7 +93,7 @@ class Checkpoints:
         return sorted(self._manager.all_steps())
 
     def save(self, step: int, state: Any, scores: Mapping[str, int | float] | None = None) -> None:
-        """Starts to save `state`, with its evaluation if it has one; returns when its arrays may be overwritten.
+        """Start to save `state`, with its evaluation if it has one; returns when its arrays may be overwritten.
 
         Raises:
           UserError: the disk is full or refuses; what was saved before stays.
@@ -104,7 +104,7 @@ class Checkpoints:
             self._manager.save(step, args=ocp.args.Composite(state=item), metrics=dict(scores or {}))
 
     def restore(self, target: Any, *, best: bool = False) -> tuple[int, Any] | None:
-        """Returns the step and the state of the newest checkpoint that can be read; None if there is none.
+        """Return the step and the state of the newest checkpoint that can be read; None if there is none.
 
         Those that come before it and can't be read are renamed `<step>.corrupt`, with a warning each.
 
@@ -146,7 +146,7 @@ class Checkpoints:
         return None
 
     def wait(self) -> None:
-        """Waits until everything is on disk.
+        """Wait until everything is on disk.
 
         Raises:
           UserError: it could not all be written; what was saved before stays.
@@ -155,7 +155,7 @@ class Checkpoints:
             self._manager.wait_until_finished()
 
     def close(self) -> None:
-        """Waits as `wait` does, and lets go of the folder."""
+        """Wait as `wait` does, and let go of the folder."""
         try:
             self.wait()
         finally:
@@ -188,7 +188,7 @@ class Checkpoints:
 
 
 def _committed_by_file() -> dict[str, Any]:
-    """The option that has Orbax write `_COMMIT` in s3:// too, as it does in gs://."""
+    """Return the option that has Orbax write `_COMMIT` in s3:// too, as it does in gs://."""
     if not hasattr(ocp.options, 'AtomicityOptions'):
         raise UserError(
             f'checkpoints in s3:// need orbax-checkpoint 0.12.4, this is {ocp.__version__}: '
@@ -198,14 +198,14 @@ def _committed_by_file() -> dict[str, Any]:
 
 
 def first_line(error: Exception) -> str:
-    """Returns what a failed read or write says, without the lines that only developers of Orbax understand."""
+    """Return what a failed read or write says, without the lines that only developers of Orbax understand."""
     text = str(error) or repr(error)
     full = os.strerror(errno.ENOSPC)  # TensorStore says it at the end of several lines
     return full if full in text else text.splitlines()[0][:200]
 
 
 def _hush(hook: Callable[[Any], object], complaint: Any) -> None:
-    """Passes on what nobody caught, but for the reads and writes of arrays beside one that failed.
+    """Pass on what nobody caught, but for the reads and writes of arrays beside one that failed.
 
     Those end after Orbax has closed the event loop that waited for them; the failure itself is raised.
     """

@@ -23,7 +23,7 @@ def is_needed(path: epath.PathLike) -> bool:
 
 
 def read(folder: epath.Path, target: Any) -> Any:
-    """Returns the state in `folder`, or that part of it which `target` names, as arrays on the host.
+    """Return the state in `folder`, or that part of it which `target` names, as arrays on the host.
 
     Args:
       folder: what Orbax calls an item, `checkpoints/<step>/state`.
@@ -47,14 +47,14 @@ class _Handler(ocp.AsyncCheckpointHandler):
     """What Orbax asks to write and to read one item of a checkpoint."""
 
     async def async_save(self, directory: epath.Path, args: 'MsgpackSave') -> list[ocp.future.Future]:
-        """Fetches the arrays, which may then be overwritten; writes while training goes on."""
+        """Fetch the arrays, which may then be overwritten; writes while training goes on."""
         if jax.process_index() > 0:
             return []
         state = jax.device_get(serialization.to_state_dict(args.item))
         return [ocp.future.CommitFutureAwaitingContractedSignals(_write(directory, state), name='whole_state')]
 
     def save(self, directory: epath.Path, args: 'MsgpackSave') -> None:
-        """The same, and waits."""
+        """Save, and wait."""
         for future in asyncio.run(self.async_save(directory, args)):
             future.result()
 

@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def restore(workdir: epath.PathLike, checkpoint: str | int | None = None) -> Model:
-    """Reads the generator of a run; its averaged weights (`ema_decay`) where it kept any.
+    """Read the generator of a run; its averaged weights (`ema_decay`) where it kept any.
 
     Args:
       workdir: a path, or an address such as `gs://…`.
@@ -65,7 +65,7 @@ def _read_config(root: epath.Path) -> ml_collections.ConfigDict:
 
 
 def _order(folder: epath.Path, config: ml_collections.ConfigDict, checkpoint: str | int | None) -> list[int]:
-    """The steps to try, the wanted one first."""
+    """Return the steps to try, the wanted one first."""
     steps = complete_steps(folder)[::-1]
     if not steps:
         raise UserError(f'{folder} has no checkpoint; train first: python -m jaxcolor.main --config=…')

@@ -82,7 +82,7 @@ def _digest(tensors: dict[str, Shaped[np.ndarray, '...']], metadata: dict[str, s
 
 
 def _without_paths(config: ml_collections.ConfigDict) -> ml_collections.ConfigDict:
-    """The config without the folders of the machine that trained the model."""
+    """Return the config without the folders of the machine that trained the model."""
     copy = configs.from_json(configs.to_json(config))
     for field in _PATHS:
         section, name = field.split('.')

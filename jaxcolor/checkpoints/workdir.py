@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def claim(workdir: epath.PathLike, config: ml_collections.ConfigDict, before: ml_collections.ConfigDict | None) -> None:
-    """Makes `workdir` the place of a run of `config`: writes `config.json`.
+    """Make `workdir` the place of a run of `config`: writes `config.json`.
 
     Args:
       workdir: a directory that all hosts share.
@@ -61,7 +61,7 @@ def _appears(path: epath.Path) -> bool:
 
 
 def check_model(workdir: epath.PathLike, before: ml_collections.ConfigDict, config: ml_collections.ConfigDict) -> None:
-    """Checks that the checkpoints in `workdir`, of a run of `before`, are of the model that `config` describes.
+    """Check that the checkpoints in `workdir`, of a run of `before`, are of the model that `config` describes.
 
     Raises:
       UserError: they are of another model.
@@ -74,7 +74,7 @@ def check_model(workdir: epath.PathLike, before: ml_collections.ConfigDict, conf
 
 
 def stored(workdir: epath.PathLike) -> ml_collections.ConfigDict | None:
-    """Returns the config of the run in `workdir`, as the first host sees it; None if there is none.
+    """Return the config of the run in `workdir`, as the first host sees it; None if there is none.
 
     Raises:
       UserError: `config.json` is broken, the bucket does not let it be read, or the address is of no known kind.

@@ -108,20 +108,20 @@ class Palette:
         return convert.rgb_to_lightness(rgb) / 50 - 1, self.target(rgb)
 
     def target(self, rgb: Float[Array, 'b h w 3']) -> Target:
-        """The nearest class, int32 [b, h, w, 1]; with a `sigma` the colour itself, float32, as `coordinates` has it."""
+        """Return the nearest class, int32 [b, h, w, 1]; with a `sigma` the colour itself, as `coordinates` has it."""
         coordinates = self.coordinates(rgb)
         return coordinates if self.sigma else self._nearest(coordinates)
 
     def labels(self, target: Target, size: Sequence[int]) -> Int[Array, 'b p q 1']:
-        """The class of each pixel of a target; of each block's mean, where `size` (p, q) is a fraction of its size."""
+        """Return the class of each pixel of a target; of block means, if `size` (p, q) is a fraction of its size."""
         return self._nearest(shrink(target, size)) if self.sigma else target
 
     def shares(self, target: Float[Array, 'b h w d'], size: Sequence[int]) -> Float[Array, 'b p q k']:
-        """What a network should say of each block of a target: shares of the classes, by a Gaussian around its mean."""
+        """Return the true distribution of each block of a target: shares of the classes, by a Gaussian."""
         return jax.nn.softmax(-self._square_distances(shrink(target, size)) / (2 * self.sigma**2), axis=-1)
 
     def _nearest(self, color: Float[Array, 'b h w d']) -> Int[Array, 'b h w 1']:
-        """The class whose centre is nearest, int32; of several equally near, rounding decides."""
+        """Return the class whose centre is nearest, int32; of several equally near, rounding decides."""
         return jnp.argmin(self._square_distances(color), axis=-1).astype(jnp.int32)[..., None]
 
     def _square_distances(self, color: Float[Array, 'b h w d']) -> Float[Array, 'b h w k']:
@@ -130,7 +130,7 @@ class Palette:
         return jnp.asarray(sum(jnp.square(color[..., i, None] - centers[..., i]) for i in range(centers.shape[-1])))
 
     def color(self, y: Float[Array, 'b p q k']) -> Float[Array, 'b p q d']:
-        """The colour that logits say, in the units of the basis."""
+        """Return the colour of logits, in the units of the basis."""
         y, centers = y.astype(jnp.float32), jnp.asarray(self._centers())
         if self.vividness:
             y = y - self.vividness * self.log_frequencies()[None, None, None]
@@ -154,7 +154,7 @@ class Palette:
         return convert.TO_RGB[self.basis](jnp.concatenate([L, color], axis=-1))
 
     def log_frequencies(self) -> Float[Array, ' k']:
-        """The logarithm of `frequencies`, none of them below a hundred thousandth."""
+        """Return the logarithm of `frequencies`, none of them below a hundred thousandth."""
         return jnp.log(jnp.maximum(jnp.asarray(self.frequencies, jnp.float32), 1e-5))
 
     def coordinates(self, rgb: Float[Array, '*b 3']) -> Float[Array, '*b d']:

@@ -8,7 +8,7 @@ from jaxtyping import Array, Float
 
 
 def shrink(x: Float[Array, 'b h w c'], size: Sequence[int]) -> Float[Array, 'b p q c']:
-    """The means of blocks, `size` (p, q) being whole fractions of (h, w)."""
+    """Return the means of blocks, `size` (p, q) being whole fractions of (h, w)."""
     b, h, w, c = x.shape
     p, q = size
     if (p, q) == (h, w):

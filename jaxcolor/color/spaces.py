@@ -42,13 +42,13 @@ class Space(Protocol):
         """Whether targets are classes, int32, and what the generator says are logits, one channel a class."""
 
     def split(self, image: UInt8[Array, 'b h w 3']) -> tuple[Float[Array, 'b h w 1'], Target]:
-        """The generator's input `x` in [-1, 1], float32, and its target, as `target` has it, of sRGB pictures."""
+        """Return the generator's input `x` in [-1, 1], float32, and its target, as `target` has it, of sRGB."""
 
     def target(self, rgb: Float[Array, 'b h w 3']) -> Target:
-        """The `y`, float32, or the class, int32 [b, h, w, 1], of sRGB in [0, 1]."""
+        """Return `y`, float32, or the class, int32 [b, h, w, 1], of sRGB in [0, 1]."""
 
     def join(self, x: Float[Array, 'b h w 1'], y: Float[Array, 'b h w c']) -> Float[Array, 'b h w 3']:
-        """The sRGB picture in [0, 1], float32, of an input and what the generator said to it."""
+        """Return the sRGB picture in [0, 1], float32, of an input and the generator's output for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,12 +136,12 @@ SPACES: dict[str, type] = {space.name: space for space in (Lab, Luv, Rgb, Palett
 
 
 def default_fields(name: str) -> dict[str, tuple[Any, Any]]:
-    """The fields of the space called `name` that a config may set: (type, default) each."""
+    """Return the fields of the space called `name` that a config may set: (type, default) each."""
     return {field.name: (field.type, field.default) for field in dataclasses.fields(SPACES[name])}
 
 
 def build_space(config: Mapping[str, Any]) -> Space:
-    """The space that `config` describes: its `name`, and the fields of that space.
+    """Return the space that `config` describes: its `name`, and the fields of that space.
 
     Raises:
       UserError: no such space, no such field, or a value that the field cannot have.
@@ -161,7 +161,7 @@ _KINDS = {float: 'a number', int: 'a whole number', bool: 'True or False', str: 
 
 
 def _value(field: str, value: Any, kind: Any) -> Any:
-    """A config's value as a space holds it: 110.0 for the 110 of a person, tuples for the lists of JSON."""
+    """Return a config's value as a space holds it: 110.0 for the 110 of a person, tuples for the lists of JSON."""
     if kind is float and type(value) is int:
         return float(value)
     if kind in _KINDS and type(value) is not kind:
@@ -175,7 +175,7 @@ def _value(field: str, value: Any, kind: Any) -> Any:
 
 
 def grey(x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w 3']:
-    """The picture left grey, sRGB in [0, 1] with R = G = B: the baseline that every space shares."""
+    """Return the picture left grey, sRGB in [0, 1] with R = G = B: the baseline that every space shares."""
     return convert.lightness_to_rgb(50 * (x.astype(jnp.float32) + 1))
 
 

@@ -52,7 +52,7 @@ class Bundled:
 
 
 def open_bundled(split: str) -> Bundled:
-    """Opens the tiles of a split: whole photographs are for training, whole others for tests.
+    """Open the tiles of a split: whole photographs are for training, whole others for tests.
 
     So a test shows scenes that have not been seen.
 
@@ -78,7 +78,7 @@ def _tiles(name: str, side: int, stride: int) -> list[Tile]:
 
 @functools.cache
 def photograph(name: str) -> Image.Image:
-    """Returns one of scikit-image's photographs, in its own mode; of a stereo pair, the left one.
+    """Return one of scikit-image's photographs, in its own mode; of a stereo pair, the left one.
 
     Raises:
       UserError: scikit-image is not installed.

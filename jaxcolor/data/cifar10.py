@@ -21,7 +21,7 @@ _BLOCK = 2**20  # bytes read at a time
 
 
 def prepare(builder: Any) -> None:
-    """Writes `builder.data_dir`, with the records, names and order that `builder.download_and_prepare` gives them.
+    """Write `builder.data_dir`, with the records, names and order that `builder.download_and_prepare` gives them.
 
     The archive is downloaded, unless it lies beside the data sets, in `downloads`. A folder that is there is whole.
 
@@ -104,7 +104,7 @@ def _member(tar: tarfile.TarFile, name: str) -> bytes:
 
 
 def _examples(split: str, records: np.ndarray) -> Iterator[dict[str, Any]]:
-    """What the records hold: a byte for the class, then the red, the green and the blue pixels.
+    """Return what the records hold: a byte for the class, then the red, the green and the blue pixels.
 
     The order is TFDS' own, so that a seed draws the same batches whoever has prepared the data set.
     """

@@ -37,12 +37,12 @@ class Folder:
         return read_rgb(record, at_least)
 
     def name(self, index: int) -> str:
-        """The path of the file."""
+        """Return the path of the file."""
         return str(self.root / self.names[index])
 
 
 def open_folder(path: str, split: str) -> Folder:
-    """Opens a folder of pictures.
+    """Open a folder of pictures.
 
     Sub-folders `train/`, `validation/` (or `val/`), `test/` are the splits where they exist; otherwise the
     whole folder is the split `train`. Either can be divided further: `train[:80%]` and `train[80%:]`.

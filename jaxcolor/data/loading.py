@@ -106,7 +106,7 @@ class LoadTest:
     process_count: int
 
     def __call__(self, k: int) -> Batch:
-        """Loads batch `k`."""
+        """Load batch `k`."""
         mine = range(self.process_index, self.batch_size, self.process_count)
         size = self.decoder.size
         images = np.zeros((len(mine), size, size, 3), np.uint8)

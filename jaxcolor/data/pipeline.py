@@ -84,7 +84,7 @@ def training_images(dataset: Dataset) -> tuple[UInt8[np.ndarray, 'n s s 3'], set
 
 
 def order_seed(seed: int) -> int:
-    """The seed of the order of `train_batches`: what Grain derives from `seed` for a shuffle that is given none."""
+    """Return the seed of the order of `train_batches`: what Grain derives from `seed` for a shuffle without one."""
     return int(np.random.SeedSequence((seed, 1)).generate_state(1)[0])
 
 

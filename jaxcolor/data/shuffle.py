@@ -93,7 +93,7 @@ def _encrypt(value: UInt32[Array, '*b'], keys: list[UInt32[Array, '*b']], word: 
 
 
 def _keys(seed: UInt32[Array, '*b']) -> list[UInt32[Array, '*b']]:
-    """What `std::seed_seq{seed}` of C++ generates: four words (C++ standard, [rand.util.seedseq])."""
+    """Return what `std::seed_seq{seed}` of C++ generates: four words (C++ standard, [rand.util.seedseq])."""
     n = 4
     words = [jnp.full_like(seed, 0x8B8B8B8B)] * n
 

@@ -18,14 +18,14 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> Any:
-        """The encoded record; PhotoError where it cannot be had."""
+        """Return the encoded record; PhotoError where it cannot be had."""
 
     def decode(self, record: Any, at_least: int) -> Image.Image:
-        """Decodes a record into mode 'RGB', at a size whose shorter side is not below `at_least` pixels
+        """Decode a record into mode 'RGB', at a size whose shorter side is not below `at_least` pixels
         unless the picture is smaller; PhotoError where it is broken."""
 
     def name(self, index: int) -> str:
-        """What to call the picture in a message."""
+        """Return what to call the picture in a message."""
 
 
 def open_source(source: str, split: str, labels: Sequence[str] | None = None) -> Source:

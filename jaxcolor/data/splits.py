@@ -26,7 +26,7 @@ def parse(split: str) -> tuple[str, str | None, str | None]:
 
 
 def cut(items: Sequence[T], keys: Sequence[str], start: str | None, stop: str | None) -> list[T]:
-    """The part of `items` between two bounds, of an order scrambled by `keys`; in the order of `items`.
+    """Return the part of `items` between two bounds, of an order scrambled by `keys`; in the order of `items`.
 
     Each item's place is the hash of its key, so that the classes a folder is sorted by are spread over the
     parts, and the parts are the same on every machine. `[:80%]` and `[80%:]` are complements.
@@ -53,7 +53,7 @@ def _bound(text: str | None, count: int) -> int | None:
 
 
 def unknown(split: str, source: str, there: Collection[str], remedy: str = '') -> UserError:
-    """The error for a split that a source does not have; names those it has and the closest one."""
+    """Return the error for a split that a source does not have; names those it has and the closest one."""
     name = split.partition('[')[0]
     close = [s for s in there if name and s.startswith(name)] or difflib.get_close_matches(name, there, n=1)
     hint = f'; did you mean {close[0]}?' if close else f'. {remedy}' if remedy else ''

@@ -43,12 +43,12 @@ class TfdsRecords:
         return read_rgb(self.features.deserialize_example_np(record, decoders=skip)['image'], at_least)
 
     def name(self, index: int) -> str:
-        """Data set, split and number in it."""
+        """Return the data set, the split and the number in it."""
         return f'{self.title} picture {self.places[index]}'
 
 
 def open_tfds(name: str, split: str, labels: Sequence[str] = ()) -> TfdsRecords:
-    """Opens a split of a TFDS data set, which is prepared first if it has not been.
+    """Open a split of a TFDS data set, which is prepared first if it has not been.
 
     Neither reading a prepared data set nor preparing CIFAR-10 imports TensorFlow; preparing any other does.
 
@@ -126,7 +126,7 @@ def _places_of(labels: Sequence[str], records: Any, features: Any, source: str, 
 
 
 def _prepare(builder: Any, source: str, folder: str) -> None:
-    """Downloads and prepares: CIFAR-10 without TensorFlow, all else by TFDS, which needs it."""
+    """Download and prepares: CIFAR-10 without TensorFlow, all else by TFDS, which needs it."""
     import tensorflow_datasets as tfds
 
     name, missing = source.removeprefix('tfds:'), f'{source} is not prepared in {folder} ($TFDS_DATA_DIR)'

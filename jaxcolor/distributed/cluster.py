@@ -18,7 +18,7 @@ from jaxcolor.signals import catch_signals
 
 
 def join(heartbeat_seconds: int) -> None:
-    """Joins the other processes through JAX's distributed runtime; comes before any device is touched.
+    """Join the other processes through JAX's distributed runtime; comes before any device is touched.
 
     Cloud TPUs, Slurm, Open MPI and Kubernetes are detected. Elsewhere JAX_COORDINATOR_ADDRESS (host:port of process
     0), JAX_NUM_PROCESSES and JAX_PROCESS_ID say what there is to join.
@@ -45,7 +45,7 @@ def join(heartbeat_seconds: int) -> None:
 
 
 def introduce(logger: logging.Logger, batch_size: int) -> None:
-    """Logs which of the processes this is, and how they share a batch of `batch_size` pictures.
+    """Log which of the processes this is, and how they share a batch of `batch_size` pictures.
 
     From here on messages say whose they are, and what all would say, the first process says.
     """
@@ -63,7 +63,7 @@ def introduce(logger: logging.Logger, batch_size: int) -> None:
 
 @contextlib.contextmanager
 def stop_requests() -> Iterator[Callable[[range], int | None]]:
-    """Yields a function that tells, given the steps just done, which signal asks for the end.
+    """Yield a function that tells, given the steps just done, which signal asks for the end.
 
     Of several processes any one may get the signal; all are told after the same step, a second or two later, by JAX's
     preemption service. It settles on one step number, so it is asked about each; Orbax asks it too, when it saves.
@@ -94,7 +94,7 @@ def _interrupt_once_as_termination() -> Iterator[None]:
 
 
 def leave(error: BaseException) -> NoReturn:
-    """Ends this process because of an error, which the others of its cluster may not share.
+    """End this process because of an error, which the others of its cluster may not share.
 
     The status is 1 for a mistake of the user's, told in a line or two, 75 (try again) for the loss of another process,
     128 + 2 for Ctrl-C, and 70 for anything else, with its traceback. The interpreter's own way out would wait for

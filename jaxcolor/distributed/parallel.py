@@ -16,7 +16,7 @@ AXIS = 'data'
 
 
 def pmap(function: Callable[..., Any], in_axes: tuple[int | None, ...], donate: tuple[int, ...] = ()) -> Any:
-    """Maps `function` over the local devices of every host; what it returns must be the same on all of them.
+    """Map `function` over the local devices of every host; what it returns must be the same on all of them.
 
     Args:
       function: may reduce over `AXIS`.
@@ -42,13 +42,13 @@ def _everywhere() -> NamedSharding:
 
 
 def abstract_global(tree: Any) -> Any:
-    """Returns shapes, dtypes and placement of `tree` as one array over all hosts: how a checkpoint is read."""
+    """Return shapes, dtypes and placement of `tree` as one array over all hosts: how a checkpoint is read."""
     everywhere = _everywhere()
     return jax.tree.map(lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=everywhere), tree)
 
 
 def join_copies(tree: Any) -> Any:
-    """Returns what `replicate` has placed on each host as arrays over all hosts, as a checkpoint is written."""
+    """Return what `replicate` has placed on each host as arrays over all hosts, as a checkpoint is written."""
     everywhere = _everywhere()
 
     def joined(array: jax.Array) -> jax.Array:
@@ -59,12 +59,12 @@ def join_copies(tree: Any) -> Any:
 
 
 def replicate_local(tree: Any) -> Any:
-    """Returns arrays over all hosts, as `abstract_global` asks for, as this host's own copies."""
+    """Return arrays over all hosts, as `abstract_global` asks for, as this host's own copies."""
     return replicate(jax.tree.map(lambda a: a.addressable_data(0), tree))
 
 
 def shard(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Splits this host's rows among its L devices: [l * b, …] to [L, b, …], device l taking rows l::L."""
+    """Split this host's rows among its L devices: [l * b, …] to [L, b, …], device l taking rows l::L."""
     devices = jax.local_device_count()
 
     def split(rows: np.ndarray) -> np.ndarray:
@@ -79,12 +79,12 @@ def all_agree(flag: bool) -> bool:
 
 
 def wait_for_all(what: str) -> None:
-    """Returns when every host has come here; `what` names the place."""
+    """Return when every host has come here; `what` names the place."""
     multihost_utils.sync_global_devices(what)
 
 
 def broadcast_str(words: str | None) -> str | None:
-    """Returns, on every host, the words of process 0: so all go by the same, whatever their file systems show them."""
+    """Return, on every host, the words of process 0: so all go by the same, whatever their file systems show them."""
     if jax.process_count() == 1:
         return words
     data = np.frombuffer((words or '').encode(), np.uint8)
@@ -96,6 +96,6 @@ def broadcast_str(words: str | None) -> str | None:
 
 
 def shard_numbers() -> np.ndarray:
-    """The number s of each local device, int32 [L]: which rows of the global batch it takes."""
+    """Return the number s of each local device, int32 [L]: which rows of the global batch it takes."""
     local = np.arange(jax.local_device_count(), dtype=np.int32)
     return jax.process_index() + jax.process_count() * local

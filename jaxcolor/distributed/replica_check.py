@@ -23,7 +23,7 @@ class ReplicaMismatchError(Exception):
 
 
 def check(step: int, tree: Any) -> None:
-    """Compares the copies of arrays that are replicated over all devices; a few numbers go over the network.
+    """Compare the copies of arrays that are replicated over all devices; a few numbers go over the network.
 
     Args:
       step: for the message.
@@ -40,7 +40,7 @@ def check(step: int, tree: Any) -> None:
 
 
 def differing(found: UInt32[np.ndarray, 'devices 2']) -> list[int]:
-    """Returns the processes of the minority, given the process and the checksum of each device."""
+    """Return the processes of the minority, given the process and the checksum of each device."""
     sizes = collections.Counter(found[:, 1].tolist())
     of_first = int(found[found[:, 0] == 0][0, 1])
     right = max(sizes, key=lambda checksum: (sizes[checksum], checksum == of_first))
@@ -48,7 +48,7 @@ def differing(found: UInt32[np.ndarray, 'devices 2']) -> list[int]:
 
 
 def checksum(tree: Any) -> UInt32[Array, '']:
-    """Returns a number that changes with any bit of any array in `tree`, or with their places.
+    """Return a number that changes with any bit of any array in `tree`, or with their places.
 
     Every element is hashed with its place (Wellons' lowbias32) and the hashes are summed: integers, so that the order
     in which a device adds is no matter.

@@ -115,7 +115,7 @@ def loss_curves(history: Sequence[Mapping[str, int | float]], path: epath.PathLi
 
 
 def _series(history: Sequence[Mapping[str, int | float]]) -> dict[str, Curve]:
-    """The steps and values of each name, by step, without those that can't be drawn."""
+    """Return the steps and values of each name, by step, without those that can't be drawn."""
     series: dict[str, list[tuple[float, float]]] = {}
     for record in sorted(history, key=lambda record: record['step']):
         for name, value in record.items():
@@ -172,7 +172,7 @@ def _legend(axes: Axes) -> None:
 
 
 def _smooth(values: np.ndarray) -> np.ndarray:
-    """A running mean over a twenty-fifth of the points, if there are enough of them to need it."""
+    """Return a running mean over a twenty-fifth of the points, if there are enough of them to need it."""
     window = len(values) // 25
     if window < 2:
         return values
@@ -182,7 +182,7 @@ def _smooth(values: np.ndarray) -> np.ndarray:
 
 
 def write_png(image: Image.Image, path: epath.PathLike) -> None:
-    """Writes `image` to the PNG `path`, local or in a bucket, whole or not at all; makes its folder."""
+    """Write `image` to the PNG `path`, local or in a bucket, whole or not at all; makes its folder."""
     buffer = io.BytesIO()
     image.save(buffer, format='PNG')
     write_atomic(path, buffer.getvalue())

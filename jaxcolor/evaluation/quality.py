@@ -17,7 +17,7 @@ _BATCH = 16  # pictures: one program for any number of them
 
 
 def grey(true: Pictures) -> Pictures:
-    """The neutral colour of each pixel's L*."""
+    """Return the neutral colour of each pixel's L*."""
     return in_batches(_grey, true)
 
 
@@ -27,13 +27,13 @@ def mean_color(true: Pictures) -> Pictures:
 
 
 def measure(colored: Pictures, true: Pictures) -> dict[str, float]:
-    """The mean of each score of `metrics.compare`."""
+    """Return the mean of each score of `metrics.compare`."""
     scores = in_batches(_compare, colored, true)
     return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
 def in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> Any:
-    """Applies a function of batches to arrays of any length, and joins its results, a tree of arrays.
+    """Apply a function of batches to arrays of any length, and join its results, a tree of arrays.
 
     Each batch has the same size: the last row is repeated where rows are lacking, and what comes of it dropped.
     """

@@ -45,7 +45,7 @@ class Console:
         self._bar.update(steps)
 
     def losses(self, step: int, values: Mapping[str, int | float]) -> None:
-        """Shows the means of `Throughput.read`."""
+        """Show the means of `Throughput.read`."""
         parts = [f'generator {values["generator_loss"]:.3f}']
         if 'discriminator_loss' in values:
             parts.append(f'discriminator {values["discriminator_loss"]:.3f}')
@@ -61,7 +61,7 @@ class Console:
             self._bar.set_postfix_str(', '.join(parts))
 
     def scores(self, step: int, scores: Mapping[str, int | float]) -> None:
-        """Shows the gist of an evaluation."""
+        """Show the gist of an evaluation."""
         self.say(
             f'step {step}/{self._total}: {scores["pictures"]} test pictures'
             f'{_unreadable(scores)}: '
@@ -70,14 +70,14 @@ class Console:
         )
 
     def say(self, line: str) -> None:
-        """Prints a line, above the bar if there is one."""
+        """Print a line, above the bar if there is one."""
         if not self._quiet:
             self._bar.write(line, file=sys.stdout)
             sys.stdout.flush()
 
 
 def table(scores: Mapping[str, int | float]) -> str:
-    """Returns the scores as a small table: ours against leaving the pictures grey."""
+    """Return the scores as a small table: ours against leaving the pictures grey."""
     lines = [f'{scores["pictures"]} test pictures{_unreadable(scores)}', f'{"ours":>25}{"grey":>9}', '-' * 34]
     baselines = {'grey_colorfulness': 0.0, **scores}
     for title, name, meaning in _ROWS:

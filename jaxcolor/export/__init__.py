@@ -28,7 +28,7 @@ class Export(NamedTuple):
     description: dict[str, Any]
 
     def __str__(self) -> str:
-        """What a person wants to know first: where, how large, which shapes, how to call it."""
+        """Return what a person wants to know first: where, how large, which shapes, how to call it."""
         files = self.path.rglob('*') if self.path.is_dir() else [self.path]
         size = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
         said = self.description
@@ -48,7 +48,7 @@ class Export(NamedTuple):
 def export(
     colorizer: Colorizer, path: str | Path, file_format: str, *, size: int | None = None, overwrite: bool = False
 ) -> Export:
-    """Writes the generator, whole or not at all, and a JSON that says what it takes and gives (`describe`).
+    """Write the generator, whole or not at all, and a JSON that says what it takes and gives (`describe`).
 
     Args:
       colorizer: whose generator, in inference: norms by their running statistics, no dropout, float32.
@@ -97,7 +97,7 @@ def _export_weights(colorizer: Colorizer, path: Path, size: int | None, overwrit
 
 
 def _writer(file_format: str) -> Callable[..., Any]:
-    """The function that writes a format; TensorFlow and ONNX are imported for those who ask for them alone."""
+    """Return the function that writes a format; TensorFlow and ONNX are imported for those who ask for them alone."""
     try:
         return importlib.import_module(f'jaxcolor.export.{file_format}').write
     except ModuleNotFoundError as error:
@@ -126,7 +126,7 @@ def _without_paths() -> Iterator[None]:
 
 @contextmanager
 def _atomic_folder(path: Path) -> Iterator[Path]:
-    """Gives a new folder that takes the place of `path` when all went well."""
+    """Give a new folder that takes the place of `path` when all went well."""
     temporary, before = (path.with_name(f'.{path.name}.{end}') for end in ('tmp', 'old'))
     for left in (temporary, before):
         shutil.rmtree(left, ignore_errors=True)

@@ -13,7 +13,7 @@ _HWIO = (3, 2, 0, 1)  # the axes of a kernel's outputs, inputs, rows and columns
 
 
 def rewrite(function: Callable[..., Any], *inputs: jax.ShapeDtypeStruct) -> Callable[..., Any]:
-    """Returns a function that does what `function` does to arrays of the shapes and dtypes of `inputs`.
+    """Return a function that does what `function` does to arrays of the shapes and dtypes of `inputs`.
 
     What depends on no input is computed now, so kernels must. Calls are inlined; of what depends on the platform
     the default is taken, a convolution's kernel is laid out as [h, w, i, o], and a maximum over windows is one of

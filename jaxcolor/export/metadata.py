@@ -45,7 +45,7 @@ _PACKAGES = {
 
 
 def describe(colorizer: Colorizer, network: Network, file_format: str, path: Path) -> dict[str, Any]:
-    """Returns what whoever calls the exported function must know; JSON's types only.
+    """Return what whoever calls the exported function must know; JSON's types only.
 
     The name `file_format` of the export; `usage`, lines of Python; `generator` and `step` of the model; `input`
     and `output`: name, dtype, shape and meaning; `sizes` that heights and widths may have; `space`, its fields

@@ -39,7 +39,7 @@ class Network:
 
     @classmethod
     def of(cls, colorizer: Colorizer, size: int | None = None) -> 'Network':
-        """Takes a colorizer's generator; UserError for a size that it can't take."""
+        """Take a colorizer's generator; UserError for a size that it can't take."""
         if size is not None:
             if size < 1:
                 raise UserError(f'--size={size} is too small; use 1 or more')
@@ -52,11 +52,11 @@ class Network:
         return cls(generator, variables, size, step, least, least // y.shape[1])
 
     def apply(self, variables: Variables, x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w c']:
-        """What the generator says to pictures of lightness, L*/50 - 1."""
+        """Return what the generator says to pictures of lightness, L*/50 - 1."""
         return self.generator.apply(variables, x, train=False)  # type: ignore[return-value]
 
     def __call__(self, x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w c']:
-        """The same with this network's weights."""
+        """Return the same with this network's weights."""
         return self.apply(self.variables, x)
 
     @property
@@ -74,5 +74,5 @@ class Network:
         return [f'{symbol} >= {self.least // self.step}' for symbol in 'hw']
 
     def picture(self) -> jax.ShapeDtypeStruct:
-        """The input, with symbols for what may vary."""
+        """Return the input, with symbols for what may vary."""
         return jax.ShapeDtypeStruct(export.symbolic_shape(self.shape, constraints=self.constraints), jnp.float32)

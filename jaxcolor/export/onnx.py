@@ -19,7 +19,7 @@ _OPSET = 17  # the newest that all of onnxruntime's backends take, the browser's
 
 
 def write(network: Network, description: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
-    """Returns the file and what to add to its description, which the file holds too, under `jaxcolor`."""
+    """Return the file and what to add to its description, which the file holds too, under `jaxcolor`."""
     function, picture = _with_plain_sizes(network)
     for chatty in ('jax2onnx', 'onnx_ir'):  # they warn of what is no concern of whoever exports
         logging.getLogger(chatty).setLevel(logging.ERROR)
@@ -40,7 +40,7 @@ def write(network: Network, description: dict[str, Any]) -> tuple[bytes, dict[st
 
 
 def _with_plain_sizes(network: Network) -> tuple[Callable[..., Any], jax.ShapeDtypeStruct]:
-    """The network and its input with sizes `h` and `w`, for jax2onnx finds no others, such as `32*h`, in a graph.
+    """Return the network and its input with sizes `h` and `w`: jax2onnx finds no others, such as `32*h`, in a graph.
 
     What is beyond a multiple of the step is cut off, so that the rest knows that it is one.
     """

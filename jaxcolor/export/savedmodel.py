@@ -21,7 +21,7 @@ _PLATFORMS = ('cpu', 'cuda', 'tpu')
 
 
 def write(network: Network, colorizer: Colorizer, folder: Path) -> dict[str, Any]:
-    """Writes the SavedModel and returns what to add to its description.
+    """Write the SavedModel and return what to add to its description.
 
     Its weights are TensorFlow variables. Two signatures: `serving_default`, x -> y; and `colorize`, which takes
     pictures as files, as the service of Akshat23 sends them, and returns them in colour.
@@ -46,7 +46,7 @@ def write(network: Network, colorizer: Colorizer, folder: Path) -> dict[str, Any
 
 
 def _check_readable(network: Network, predict: Any) -> None:
-    """Runs it once, on the smallest picture: TensorFlow reads StableHLO no earlier, and may be older than JAX."""
+    """Run it once, on the smallest picture: TensorFlow reads StableHLO no earlier, and may be older than JAX."""
     side = network.size or -(-network.least // network.step) * network.step
     try:
         predict(tf.zeros([1, side, side, 1]))
@@ -103,7 +103,7 @@ def _colorize(network: Network, colorizer: Colorizer, model: tf.Module) -> Any:
 
 
 def _with_chroma(picture: UInt8[Array, 'h w 3'], chroma: Float[Array, 'h w 2']) -> UInt8[Array, 'h w 3']:
-    """The picture's lightness with other chroma, as far as sRGB has such a colour."""
+    """Return the picture's lightness with other chroma, as far as sRGB has such a colour."""
     lightness = convert.rgb_to_lab(convert.to_float(picture))[..., :1]
     rgb = convert.lab_to_rgb(jnp.concatenate([lightness, chroma], axis=-1))
     return jnp.round(255 * jnp.clip(rgb, 0, 1)).astype(jnp.uint8)

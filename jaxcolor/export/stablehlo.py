@@ -11,7 +11,7 @@ _PLATFORMS = ('cpu', 'cuda', 'tpu')
 
 
 def write(network: Network, description: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
-    """Returns the file, for `jax.export.deserialize`, and what to add to its description."""
+    """Return the file, for `jax.export.deserialize`, and what to add to its description."""
     exported = export.export(jax.jit(network.__call__), platforms=_PLATFORMS)(network.picture())
     more = {'platforms': list(_PLATFORMS), 'calling_convention': exported.calling_convention_version}
     return bytes(exported.serialize()), more

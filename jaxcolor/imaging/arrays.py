@@ -22,7 +22,7 @@ class Picture(NamedTuple):
     pillow: bool = False
 
     def in_color(self, colored: Pixels) -> Any:
-        """Returns `colored` [h, w, 3] as what this picture was: with its alpha, and as Pillow's."""
+        """Return `colored` [h, w, 3] as what this picture was: with its alpha, and as Pillow's."""
         if self.alpha is not None:
             colored = np.concatenate([colored, self.alpha], axis=-1)
         if not self.pillow:
@@ -31,7 +31,7 @@ class Picture(NamedTuple):
 
 
 def read(image: Any) -> Picture:
-    """Takes a picture as `Colorizer` takes it.
+    """Take a picture as `Colorizer` takes it.
 
     Raises:
       UserError: it is no picture, or has no pixels.

@@ -14,7 +14,7 @@ _BAND = 1 << 20  # pixels converted at a time: beside the decoded picture and th
 def arrays(
     image: ImageFile.ImageFile,
 ) -> tuple[UInt8[np.ndarray, 'h w c'] | UInt16[np.ndarray, 'h w 1'], UInt8[np.ndarray, 'h w'] | None]:
-    """The pixels, in sRGB, one channel for grey pictures and three for others, and their opacity where they have one.
+    """Return the pixels, sRGB, one channel for grey pictures and three for others, and their opacity if they have one.
 
     Raises:
       RefusedError: numbers whose white nobody knows.
@@ -45,7 +45,7 @@ def arrays(
 
 
 def _deep(image: ImageFile.ImageFile) -> tuple[UInt16[np.ndarray, 'h w 1'], UInt8[np.ndarray, 'h w'] | None]:
-    """The same for grey of more than 8 bits."""
+    """Return the same for grey of more than 8 bits."""
     tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
     inverted, bits = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0, tags.get(TiffImagePlugin.BITSPERSAMPLE)
     clear = image.info.get('transparency')

@@ -57,7 +57,7 @@ class _TiffFile(TiffImagePlugin.TiffImageFile):
 
 
 def open_picture(file: CountedFile, most_pixels: int) -> ImageFile.ImageFile:
-    """Reads the header of a picture; nothing is decoded yet.
+    """Read the header of a picture; nothing is decoded yet.
 
     The plug-ins are called without `PIL.Image.open`, which knows formats beyond those meant here (and starts
     Ghostscript for one of them), and whose limit of pixels is one for the whole process.
@@ -119,7 +119,7 @@ def _check_pixels(size: tuple[int, int], most_pixels: int) -> None:
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
-    """The size of the canvas (RFC 9649, sections 2.5 to 2.7); (0, 0) for what isn't any of the three kinds."""
+    """Return the size of the canvas (RFC 9649, sections 2.5 to 2.7); (0, 0) for what isn't any of the three kinds."""
     kind, header = head[12:16], head[20:].ljust(10, b'\0')
     if kind == b'VP8X':
         return int.from_bytes(header[4:7], 'little') + 1, int.from_bytes(header[7:10], 'little') + 1

@@ -16,7 +16,7 @@ _KINDS = {'L': 'GRAY', 'RGB': 'RGB ', 'RGBA': 'RGB ', 'CMYK': 'CMYK'}  # mode of
 
 @functools.cache
 def srgb() -> bytes:
-    """A profile of sRGB, 600 bytes, always the same ones."""
+    """Return a profile of sRGB, 600 bytes, always the same ones."""
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile('sRGB')).tobytes()
     made = struct.pack('>6H', 2000, 1, 1, 0, 0, 0)  # otherwise the date of the day
     return profile[:24] + made + profile[36:]
@@ -53,7 +53,7 @@ def transform(profile: bytes | None, mode: str, flags: ImageCms.Flags = ImageCms
 
 
 def grey_curve(profile: bytes | None) -> UInt8[np.ndarray, '256'] | None:
-    """The sRGB value of each of the 256 greys of a profile, be it one of grey or of RGB pictures.
+    """Return the sRGB value of each of the 256 greys of a profile, be it one of grey or of RGB pictures.
 
     Returns:
       None where there is nothing to do, as for `transform`, or where the profile's greys have a colour.

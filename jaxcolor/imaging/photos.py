@@ -75,7 +75,7 @@ class Photo:
 
 
 def read(source: str | Path | bytes, limits: Limits = Limits()) -> Photo:
-    """Reads a photograph: JPEG, PNG, TIFF, WebP, BMP, GIF, and HEIC where pillow-heif is installed.
+    """Read a photograph: JPEG, PNG, TIFF, WebP, BMP, GIF, and HEIC where pillow-heif is installed.
 
     Grey of 16 bits stays that (12 are scaled up to it), colours of 16 bits become 8. Palettes, CMYK, YCbCr and
     Lab become RGB. ICC profiles are followed, unless they are broken. Of several pictures in a file it is the
@@ -160,7 +160,7 @@ def _photo(image: ImageFile.ImageFile) -> Photo:
 
 
 def _exif(image: ImageFile.ImageFile) -> tuple[int, bytes | None]:
-    """The orientation that is left to be applied (Pillow turns TIFF, pillow-heif HEIC), and what to keep."""
+    """Return the orientation that is left to be applied (Pillow turns TIFF, pillow-heif HEIC), and what to keep."""
     try:
         tags = image.getexif()
         orientation = tags.get(ExifTags.Base.Orientation, 1)
@@ -180,7 +180,7 @@ def _dpi(image: ImageFile.ImageFile) -> tuple[float, float] | None:
 
 
 def encode(photo: Photo, colored: _Colored, format: str, *, quality: int = 95) -> bytes:  # noqa: A002
-    """Writes a coloured photograph, with the opacity, EXIF and resolution of the one that it was made from.
+    """Write a coloured photograph, with the opacity, EXIF and resolution of the one that it was made from.
 
     It is marked as sRGB. JPEG and BMP, which have no opacity, show it on white paper. JPEG keeps the chroma at full
     resolution: it is what was made here.
@@ -225,7 +225,7 @@ def _to_pillow(colored: _Colored, alpha: UInt8[np.ndarray, 'h w'] | None, kind: 
 
 
 def _on_white(image: Image.Image, alpha: UInt8[np.ndarray, 'h w'] | None) -> Image.Image:
-    """A transparent picture on paper, for what shows through it is arbitrary."""
+    """Return a transparent picture on paper, for what shows through it is arbitrary."""
     if alpha is None:
         return image
     paper = Image.new('RGB', image.size, 'white')
@@ -234,7 +234,7 @@ def _on_white(image: Image.Image, alpha: UInt8[np.ndarray, 'h w'] | None) -> Ima
 
 
 def _options(photo: Photo, kind: str, quality: int) -> dict[str, Any]:
-    """What Pillow's `save` is told beside the pixels."""
+    """Return what Pillow's `save` is told beside the pixels."""
     options: dict[str, Any] = {'dpi': photo.dpi} if photo.dpi else {}
     if kind == 'BMP':
         return options

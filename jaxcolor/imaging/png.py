@@ -22,7 +22,7 @@ def encode(
     exif: bytes | None = None,
     dpi: tuple[float, float] | None = None,
 ) -> bytes:
-    """Encodes a picture as PNG (W3C recommendation, third edition), as deep as its pixels.
+    """Encode a picture as PNG (W3C recommendation, third edition), as deep as its pixels.
 
     Args:
       rgb: the picture, each side 1 to 2**31 - 1 pixels long.

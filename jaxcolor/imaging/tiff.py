@@ -25,7 +25,7 @@ def encode(
     tags: Mapping[int, Any],
     dpi: tuple[float, float] | None = None,
 ) -> bytes:
-    """Encodes a picture as TIFF (revision 6.0, with Adobe's Deflate), as deep as its pixels.
+    """Encode a picture as TIFF (revision 6.0, with Adobe's Deflate), as deep as its pixels.
 
     Args:
       rgb: the picture.

@@ -68,7 +68,7 @@ class Colorizer:
     """
 
     def __init__(self, model: Model | None = None, render_size: int | None = None):
-        """Takes what `model.load` returned, the model that comes with the package if left out; see `restore`."""
+        """Take what `model.load` returned, the model that comes with the package if left out; see `restore`."""
         self.config, self.step, self.space, self.generator, variables = load() if model is None else model
         self.variables = jax.device_put(variables)
         wanted = self.config.data.image_size if render_size is None else render_size
@@ -83,7 +83,7 @@ class Colorizer:
     def restore(
         cls, model: epath.PathLike, *, checkpoint: str | int | None = None, render_size: int | None = None
     ) -> 'Colorizer':
-        """Reads a model; needs nothing that trained it.
+        """Read a model; needs nothing that trained it.
 
         Args:
           model: the work directory of a run, a path or an address such as `gs://…`; a name of `jaxcolor models`; a
@@ -108,7 +108,7 @@ class Colorizer:
         return isinstance(self.space, Palette)
 
     def describe(self) -> dict[str, Any]:
-        """What a person or a program may want to know about the model; JSON's types only."""
+        """Return what a person or a program may want to know about the model; JSON's types only."""
         return {
             'generator': self.config.generator.name,
             'space': self.space.name,
@@ -167,7 +167,7 @@ class Colorizer:
         return chosen if several else chosen[0]
 
     def check(self, options: Options) -> None:
-        """Checks that the model has what `options` asks for.
+        """Check that the model has what `options` asks for.
 
         Raises:
           UserError: it has not, or a number is out of range.
@@ -238,7 +238,7 @@ class Colorizer:
         return _Plan((content[0], content[1]), (shape[0], shape[1]), max(height, width) > max(content))
 
     def _batches(self, plans: list[_Plan]) -> Iterable[tuple[dict[int, _Plan], int]]:
-        """Yields plans that go through the network together, by the number of their picture, and the batch's size."""
+        """Yield plans that go through the network together, by the number of their picture, and the batch's size."""
         by_shape = sorted(range(len(plans)), key=lambda i: plans[i][1:])
         for (shape, _), group in itertools.groupby(by_shape, key=lambda i: plans[i][1:]):
             for chosen, size in _batched(list(group), min(_BATCH, _WORK // math.prod(shape))):
@@ -252,7 +252,7 @@ class Colorizer:
         results: list[np.ndarray],
         saturation: float,
     ) -> None:
-        """Renders the pictures of one batch, tile by tile; the next tiles are on their way as the last are copied."""
+        """Render the pictures of one batch, tile by tile; the next tiles are on their way as the last are copied."""
         tiles = [tile for row, index in enumerate(plans) for tile in _tiles(row, index, pictures[index].pixels)]
         tiles.sort(key=lambda tile: tile.kind)
         under_way: deque[tuple[Sequence[_Tile], Any]] = deque()
@@ -291,7 +291,7 @@ def predict(
     filtered: bool,
     flip_average: bool,
 ) -> Float[Array, 'b h w 4']:
-    """What the generator says to small pictures, as the functions that `render.colorize` applies to large ones.
+    """Return what the generator says to small pictures, as the functions that `render.colorize` applies to large ones.
 
     Args:
       variables: the generator's.
@@ -368,7 +368,7 @@ def _up_to_multiple(number: int, step: int) -> int:
 
 
 def _batched(items: list[Any], most: int) -> Iterable[tuple[list[Any], int]]:
-    """Yields items in batches of 1, 4, 16, …: few sizes, so few programs, and at most a quarter of a batch is empty."""
+    """Yield items in batches of 1, 4, 16, …: few sizes, so few programs, and at most a quarter of a batch is empty."""
     while items:
         size = 1
         while 4 * size <= most and 3 * size <= len(items):

@@ -38,7 +38,7 @@ def chroma(space: Space, x: Float[Array, 'b h w 1'], y: Float[Array, 'b p q c'])
 
 
 def guide(lightness: Float[Array, 'b h w 1'], chroma: Float[Array, 'b h w 2']) -> Float[Array, 'b h w 4']:
-    """The guided filter's linear functions, at every pixel: chroma is `[..., :2] * lightness + [..., 2:]`.
+    """Return the guided filter's linear functions, at every pixel: chroma is `[..., :2] * lightness + [..., 2:]`.
 
     Args:
       lightness: of the small picture, in [0, 1].
@@ -60,7 +60,7 @@ def guide(lightness: Float[Array, 'b h w 1'], chroma: Float[Array, 'b h w 2']) -
 
 
 def constant(chroma: Float[Array, 'b h w 2']) -> Float[Array, 'b h w 4']:
-    """The functions that say `chroma` whatever the lightness: for a picture as small as the network's."""
+    """Return the functions that say `chroma` whatever the lightness: for a picture as small as the network's."""
     return jnp.concatenate([jnp.zeros_like(chroma), chroma], axis=-1)
 
 
@@ -72,7 +72,7 @@ def colorize(
     size: Float[Array, 'n 2'],
     saturation: Float[Array, ''],
 ) -> Colors:
-    """Gives tiles of large pictures their colour.
+    """Give tiles of large pictures their colour.
 
     The lightness L* of each pixel is kept: a colour that sRGB can't show at that lightness loses chroma, not
     hue or lightness.
@@ -105,7 +105,7 @@ def colorize(
 
 
 def _round(rgb: Float[Array, '*b 3'], lightness: Float[Array, '*b 1'], whole: float) -> Float[Array, '*b 3']:
-    """Rounds red and blue, and then green to what keeps the lightness: green alone decides 0.7 of it."""
+    """Round red and blue, and then green to what keeps the lightness: green alone decides 0.7 of it."""
     red, blue = (jnp.round(rgb[..., i] * whole) for i in (0, 2))
     green = jnp.round(convert.green_of_lightness(lightness[..., 0], red / whole, blue / whole) * whole)
     return jnp.stack([red, green, blue], axis=-1)
@@ -114,7 +114,7 @@ def _round(rgb: Float[Array, '*b 3'], lightness: Float[Array, '*b 1'], whole: fl
 def _share_in_gamut(
     lightness: Float[Array, '*b 1'], a: Float[Array, '*b 1'], b: Float[Array, '*b 1']
 ) -> Float[Array, '*b 1']:
-    """The largest share of (a*, b*) that sRGB can show at this lightness, in [0, 1]."""
+    """Return the largest share of (a*, b*) that sRGB can show at this lightness, in [0, 1]."""
 
     def shown(share: Float[Array, '*b 1']) -> Bool[Array, '*b 1']:
         linear = convert.lab_to_linear(jnp.concatenate([lightness, share * a, share * b], axis=-1))
@@ -130,7 +130,7 @@ def _share_in_gamut(
 
 
 def _window_means(length: int) -> Float[np.ndarray, 'length length']:
-    """The matrix that takes means over a window around each pixel, cut off at the ends."""
+    """Return the matrix that takes means over a window around each pixel, cut off at the ends."""
     position = np.arange(length)
     near = np.abs(position[:, None] - position) <= _RADIUS
     return (near / near.sum(axis=1, keepdims=True)).astype(np.float32)
@@ -139,7 +139,7 @@ def _window_means(length: int) -> Float[np.ndarray, 'length length']:
 def _interpolation(
     corner: Float[Array, ' n'], scale: Float[Array, ' n'], size: Float[Array, ' n'], length: int, small: int
 ) -> Float[Array, 'n length small']:
-    """The matrices that interpolate `small` pixels linearly at the centres of `length` larger or smaller ones."""
+    """Return matrices that interpolate `small` pixels linearly at the centres of `length` larger or smaller ones."""
     pixel = jnp.arange(length, dtype=jnp.float32)[None] + 0.5
     position = (corner[:, None] + pixel) * scale[:, None] - 0.5
     position = jnp.clip(position, 0.0, size[:, None] - 1)

@@ -143,7 +143,7 @@ def _forward_by_patches(x: Array, kernel: Array, stride: int, padding: Padding) 
 
 
 def _forward_by_blocks(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
-    """The same over blocks of stride x stride pixels, which makes patches of few channels cheap to gather."""
+    """Return the same over blocks of stride x stride pixels, which makes patches of few channels cheap to gather."""
     size, _, c, d = kernel.shape
     blocks = _space_to_depth(pad(x, padding), stride)
     taps = size // stride

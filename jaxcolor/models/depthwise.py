@@ -69,7 +69,7 @@ def _input_gradient_native(dy: Array, kernel: Array, stride: int, padding: Paddi
 
 
 def _input_gradient_by_shifts(dy: Array, kernel: Array, stride: int, padding: Padding, shape: tuple[int, ...]) -> Array:
-    """The same sum over the gradient, its pixels set apart by the stride, with the kernel turned around."""
+    """Return the same sum over the gradient, its pixels set apart by the stride, with the kernel turned around."""
     size = len(kernel)
     before = size - 1 - padding[0]
     rows, columns = (

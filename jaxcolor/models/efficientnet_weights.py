@@ -64,7 +64,7 @@ def to_flax(entries: Mapping[str, np.ndarray], params: Any) -> Any:
 
 
 def _layers(params: Any) -> list[tuple[tuple[str, ...], dict[str, tuple[int, ...]]]]:
-    """The layers of the encoder, by their path, with the shapes of their arrays."""
+    """Return the layers of the encoder, by their path, with the shapes of their arrays."""
     layers: dict[tuple[str, ...], dict[str, tuple[int, ...]]] = {}
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         *layer, name = (key.key for key in path)
@@ -73,7 +73,7 @@ def _layers(params: Any) -> list[tuple[tuple[str, ...], dict[str, tuple[int, ...
 
 
 def _entry_names(layer: tuple[str, ...]) -> tuple[str, str]:
-    """The names of the convolution and of the BatchNorm that are the layer at a path."""
+    """Return the names of the convolution and of the BatchNorm that are the layer at a path."""
     if layer == ('stem',):
         return '_conv_stem', '_bn0'
     block = f'_blocks.{layer[0].removeprefix("block")}'

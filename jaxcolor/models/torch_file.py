@@ -28,7 +28,7 @@ _DTYPES = {
 
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:
-    """Returns the tensors of a file of `torch.save`, of before or after PyTorch 1.6, by name; little-endian.
+    """Return the tensors of a file of `torch.save`, of before or after PyTorch 1.6, by name; little-endian.
 
     Raises:
       UserError: it is no such file, it is cut short, or it holds anything but tensors.
@@ -121,7 +121,7 @@ def _read_zip(path: Path) -> Any:
 
 
 def _read_stream(file: io.BufferedIOBase) -> Any:
-    """Reads the form of before PyTorch 1.6: pickles one after the other, then each storage's length and numbers."""
+    """Read the form of before PyTorch 1.6: pickles one after the other, then each storage's length and numbers."""
     storages: dict[str, _Storage] = {}
 
     def load_storage(pid: tuple[Any, ...]) -> _Storage:

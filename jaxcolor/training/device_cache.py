@@ -38,7 +38,7 @@ class DeviceCache:
         return cls(parallel.replicate(images), len(unreadable), batch_size, pipeline.order_seed(seed))
 
     def fetch(self, steps: int) -> UInt8[Array, 'n s s 3']:
-        """What a call of `steps` steps takes: the pictures, whichever steps they are."""
+        """Return what a call of `steps` steps takes: the pictures, whichever steps they are."""
         return self.images
 
     def order(self, step: Int32[Array, ''], steps: int, shard_number: Int32[Array, '']) -> Int32[Array, '{steps} b']:
@@ -65,7 +65,7 @@ def check(dataset: Dataset) -> None:
 
 
 def check_room(count: int, size: int, memory: Mapping[str, Any] | None) -> None:
-    """Checks that a device has room for `count` pictures of `size` pixels: they may take half of its memory.
+    """Check that a device has room for `count` pictures of `size` pixels: they may take half of its memory.
 
     Args:
       count: of pictures.

@@ -15,7 +15,7 @@ _MOST = 100
 
 
 def draw(key: PRNGKeyArray, chroma: Float[Array, 'b h w 2']) -> Float[Array, 'b h//4 w//4 3']:
-    """Returns hints for half of the pictures: 1 to 100 patches at random places (Zhang et al. 2017, section 3.2).
+    """Return hints for half of the pictures: 1 to 100 patches at random places (Zhang et al. 2017, section 3.2).
 
     Their number is drawn evenly on a logarithmic scale, for the first few change most.
 
@@ -35,7 +35,7 @@ def draw(key: PRNGKeyArray, chroma: Float[Array, 'b h w 2']) -> Float[Array, 'b 
 
 
 def at_random(key: PRNGKeyArray, chroma: Float[Array, 'b p q 2'], count: Int32[Array, ' b']) -> Float[Array, 'b p q 3']:
-    """Returns `count` hints for each picture, at random places of the mean colours `chroma`."""
+    """Return `count` hints for each picture, at random places of the mean colours `chroma`."""
     b, p, q, _ = chroma.shape
     order = jnp.argsort(jax.random.uniform(key, (b, p * q)), axis=1)
     rank = jnp.argsort(order, axis=1)

@@ -29,6 +29,6 @@ class HostBatches:
         return len(self._batches.unreadable)
 
     def fetch(self, steps: int) -> UInt8[np.ndarray, 'l *steps b s s 3']:
-        """The batches of the next steps, of each local device; an axis of steps is there if there are several."""
+        """Return the batches of the next steps, of each local device; with an axis of steps if there are several."""
         images = [parallel.shard(next(self._batches))['image'] for _ in range(steps)]
         return images[0] if steps == 1 else np.stack(images, axis=1)

@@ -20,7 +20,7 @@ _BACKBONE = 'backbone'
 
 
 def build_optimizer(section: str, config: ml_collections.ConfigDict, total_steps: int) -> optax.GradientTransformation:
-    """Builds the optimizer that a config describes.
+    """Build the optimizer that a config describes.
 
     `name` with its own fields (`learning_rate`, `b1`, `weight_decay`, ...). `schedule`: what the rate follows after
     `warmup_steps` of linear rise, `constant`, or `cosine` or `linear` down to 0 in the last `decay_steps` of the run
@@ -101,7 +101,7 @@ def _rising(rate: float, warmup: int) -> optax.Schedule:
 
 
 def check_known(field: str, value: object, known: Collection[str]) -> None:
-    """Raises UserError unless `value` is one of those `known`."""
+    """Raise UserError unless `value` is one of those `known`."""
     if value not in known:
         raise UserError(f'{field}={value!r} is unknown; known: {", ".join(known)}')
 

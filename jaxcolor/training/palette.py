@@ -53,7 +53,7 @@ def resolve(
 
 
 def _kind(palette: Palette) -> tuple[object, ...]:
-    """What palettes must have in common to mean the same; the size of a grid's follows from the rest."""
+    """Return what palettes must have in common to mean the same; the size of a grid's follows from the rest."""
     return palette.basis, palette.spacing, palette.spacing or palette.size
 
 
@@ -92,7 +92,7 @@ def learn(dataset: Dataset, palette: Palette, seed: int) -> Palette:
 
 
 def _grid(points: Float[np.ndarray, 'n d'], spacing: float) -> Float[np.ndarray, 'k d']:
-    """The points of a square grid that are nearest to at least one of 20,000 colours."""
+    """Return the points of a square grid that are nearest to at least one of 20,000 colours."""
     cells, counts = np.unique(np.round(points / spacing), axis=0, return_counts=True)
     return cells[counts >= len(points) / _RAREST] * spacing
 
@@ -112,7 +112,7 @@ def _clusters(
 def _shares(
     points: Float[np.ndarray, 'n d'], centers: Float[np.ndarray, 'k d'], sigma: float
 ) -> Float[np.ndarray, ' k']:
-    """The share of each centre among colours: of those nearest to it or, with a `sigma`, of the targets' Gaussians."""
+    """Return the share of each centre among colours: of the nearest or, with a `sigma`, of the targets' Gaussians."""
     if not sigma:
         return np.bincount(vq.vq(points, centers)[0], minlength=len(centers)) / len(points)
     total = np.zeros(len(centers))

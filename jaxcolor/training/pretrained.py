@@ -28,7 +28,7 @@ _LOG = logging.getLogger(__name__)
 def load_backbone(
     generator: nn.Module, params: Any, batch_stats: Any, weights: str, sha256: str | None = None
 ) -> tuple[Any, Any]:
-    """Puts pretrained weights into the `backbone` of a generator.
+    """Put pretrained weights into the `backbone` of a generator.
 
     The file is checked by SHA-256: against `sha256`, against the digits in a name like torchvision's
     `resnet18-f37072fd.pth`, and against what the hub says of a file that it keeps under its digest.
@@ -76,7 +76,7 @@ def load_backbone(
 
 
 def _find_lite0() -> Path:
-    """Returns the file that the package with EfficientNet-Lite0's weights brings, without importing it."""
+    """Return the file that the package with EfficientNet-Lite0's weights brings, without importing it."""
     spec = importlib.util.find_spec(_LITE0_PACKAGE)
     if spec is None or spec.origin is None:
         raise UserError(
@@ -87,7 +87,7 @@ def _find_lite0() -> Path:
 
 
 def _download(weights: str) -> Path:
-    """Returns where the hub's cache holds a file, which is downloaded first if it is not there."""
+    """Return where the hub's cache holds a file, which is downloaded first if it is not there."""
     owner, _, rest = weights.removeprefix(hub.PREFIX).partition('/')
     name, _, file = rest.partition('/')
     if not owner or not name:
@@ -104,7 +104,7 @@ def _download(weights: str) -> Path:
 
 
 def _check_digest(path: Path, weights: str, sha256: str | None) -> str:
-    """Returns the SHA-256 of a file, which is what everyone who names one says."""
+    """Return the SHA-256 of a file, which is what everyone who names one says."""
     try:
         with path.open('rb') as file:
             digest = hashlib.file_digest(file, 'sha256').hexdigest()

@@ -23,7 +23,7 @@ class Records:
     """
 
     def __init__(self, workdir: epath.PathLike, step: int):
-        """Opens the records of a run that is about to do step `step` + 1."""
+        """Open the records of a run that is about to do step `step` + 1."""
         self.path = epath.Path(workdir)
         self._active = jax.process_index() == 0
         self._lines = {
@@ -45,11 +45,11 @@ class Records:
             self._tensorboard.close()
 
     def losses(self, step: int, values: Mapping[str, int | float]) -> None:
-        """Records the means of the loss terms, and the speed, over the steps since the last entry."""
+        """Record the means of the loss terms, and the speed, over the steps since the last entry."""
         self._append('losses', step, values)
 
     def evaluation(self, step: int, scores: Mapping[str, int | float], pictures: Colorings) -> None:
-        """Records the scores of an evaluation and draws sample pictures and curves."""
+        """Record the scores of an evaluation and draw sample pictures and curves."""
         self._append('evaluations', step, scores)
         if self._active:
             grid = sample_grid(pictures.grey, pictures.generated, pictures.true)

@@ -10,7 +10,7 @@ from jaxcolor.models.layers import KEPT
 
 
 def rematerialized(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Returns `function`, of which the backward pass keeps nothing but the arguments and what is named `KEPT`.
+    """Return `function`, of which the backward pass keeps nothing but the arguments and what is named `KEPT`.
 
     One `jax.checkpoint` around all would compute everything again at once, and hold it all at that moment. Here every
     kept value has its own, from the kept ones before it, which XLA can't begin before the gradient is there. (XLA for
@@ -31,7 +31,7 @@ def rematerialized(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _compute(jaxpr: core.Jaxpr, known: dict[core.Var, Any], wanted: Sequence[Any]) -> list[Any]:
-    """Returns the values of the variables `wanted`, from those `known`, under a checkpoint of its own."""
+    """Return the values of the variables `wanted`, from those `known`, under a checkpoint of its own."""
     outvars = list(dict.fromkeys(v for v in wanted if isinstance(v, core.Var) and v not in known))
     missing, inputs, equations = set(outvars), {}, []
     for equation in reversed(jaxpr.eqns):

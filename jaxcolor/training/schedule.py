@@ -32,6 +32,6 @@ class Schedule(NamedTuple):
         return step % every == 0 or step == self.total
 
     def next_stop(self, step: int) -> int:
-        """The first step after `step` at which something is due, or the warm-up ends; `step` is before the end."""
+        """Return the first step after `step` at which something is due, or the warm-up ends; not past the end."""
         stops = [(step // every + 1) * every for every in (self.log, self.evaluate, self.save)]
         return min(stop for stop in (*stops, self.warmup, self.total) if stop > step)

@@ -102,7 +102,7 @@ _LARGE = 512  # px, from where on activations are computed again unless the conf
 def build_system(
     config: ml_collections.ConfigDict, axis_name: str | None, total_steps: Callable[[], int] = lambda: 0
 ) -> System:
-    """Builds all that `config` names, and checks that the parts fit each other and the pictures.
+    """Build all that `config` names, and check that the parts fit each other and the pictures.
 
     Args:
       config: the whole config.
@@ -174,7 +174,7 @@ def _check_fit(
 
 
 def create_state(system: System, image_size: int, rng: PRNGKeyArray) -> TrainState:
-    """Returns the state before the first step; the same for the same `rng` on any number of devices."""
+    """Return the state before the first step; the same for the same `rng` on any number of devices."""
     picture = jnp.zeros((1, image_size, image_size, 1))
     colour = jnp.zeros((1, image_size, image_size, system.space.channels))
     generator_rng, discriminator_rng = jax.random.split(rng)

@@ -22,7 +22,7 @@ class TensorBoard:
     """An events file. (`SummaryWriter` has a thread of its own, whose errors nobody can catch.)"""
 
     def __init__(self, folder: epath.PathLike, step: int):
-        """Opens a new file in `folder`; TensorBoard then hides what earlier files there say of steps past `step`."""
+        """Open a new file in `folder`; TensorBoard then hides what earlier files there say of steps past `step`."""
         self._folder = epath.Path(folder)
         # A bucket takes no bytes that come later: there, all that has been written is put again at each flush.
         self._local = tempfile.TemporaryDirectory(prefix='jaxcolor-events-') if is_bucket(folder) else None
@@ -32,22 +32,22 @@ class TensorBoard:
             self._write(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)))
 
     def add_scalars(self, section: str, step: int, values: Mapping[str, int | float]) -> None:
-        """Adds numbers, as `section/name`."""
+        """Add numbers, as `section/name`."""
         for name, value in values.items():
             self._write_summary(step, summary.scalar(f'{section}/{name}', value))
 
     def add_picture(self, name: str, step: int, picture: UInt8[np.ndarray, 'h w 3']) -> None:
-        """Adds a picture, sRGB."""
+        """Add a picture, sRGB."""
         self._write_summary(step, summary.image(name, picture, dataformats='HWC'))
 
     def flush(self) -> None:
-        """Writes out what is still in memory; it happens by itself every minute that something is added."""
+        """Write out what is still in memory; it happens by itself every minute that something is added."""
         self._writer.flush()
         self._put()
         self._flushed = time.time()
 
     def close(self) -> None:
-        """The same, and lets go of the file."""
+        """Flush, and let go of the file."""
         self._writer.close()
         try:
             self._put()

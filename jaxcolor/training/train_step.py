@@ -129,7 +129,7 @@ def g_step(
 
 
 def _steps(system: System, generator: Player, whole: Microbatch) -> Steps:
-    """The steps of the discriminator and then of the generator, from the same forward pass of the latter."""
+    """Return the steps of the discriminator and then of the generator, from the same forward pass of the latter."""
     fake, vjp, batch_stats = _forward(system, generator, whole)
     return (
         lambda discriminator: d_step(system, discriminator, whole, fake),
@@ -138,7 +138,7 @@ def _steps(system: System, generator: Player, whole: Microbatch) -> Steps:
 
 
 def _accumulated_steps(system: System, generator: Player, whole: Microbatch) -> Steps:
-    """The same, microbatch by microbatch; each step has a forward pass of the generator, with the same output."""
+    """Return the same, microbatch by microbatch; each step has a forward pass of the generator, of equal output."""
     microbatches = accumulation.split(whole, system.accumulation_steps)
 
     def discriminator_step(discriminator: Player) -> Gradients:
@@ -164,7 +164,7 @@ def _accumulated_steps(system: System, generator: Player, whole: Microbatch) -> 
 
 
 def _forward(system: System, player: Player, batch: Microbatch) -> tuple[Color, VJP, Any]:
-    """The generator's output on a microbatch, the VJP from it to the parameters, and its new statistics."""
+    """Return the generator's output on a microbatch, the VJP from it to the parameters, and its new statistics."""
 
     def generate(params: Any) -> tuple[Color, Any]:
         generator = player.replace(params=params)
@@ -181,7 +181,7 @@ def _apply(
     *inputs: Float[Array, 'b h w _'],
     hints: Float[Array, 'b p q 3'] | None = None,
 ) -> tuple[Any, Any]:
-    """A network's output in training, and its new statistics.
+    """Return a network's output in training, and its new statistics.
 
     With `system.remat` the backward pass finds what the network has named `KEPT`, its convolutions' outputs, and
     computes norms, activations, dropout and concatenations again.
@@ -205,7 +205,7 @@ def _optimize(optimizer: optax.GradientTransformation, player: Player, gradients
 
 
 def _average(decay: float, state: TrainState, params: Any) -> Any:
-    """The moving average of the parameters, with TensorFlow's warm-up: else it is the initial ones for long."""
+    """Return the moving average of the parameters, with TensorFlow's warm-up: else it is the initial ones for long."""
     step = state.step.astype(jnp.float32)
     step_size = 1.0 - jnp.minimum(decay, (1 + step) / (10 + step))
     return optax.incremental_update(params, state.ema_params, step_size)

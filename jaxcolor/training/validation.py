@@ -41,7 +41,7 @@ class Validation:
         return lambda *arguments: mapped(*arguments, parallel.shard_numbers())
 
     def __call__(self, state: TrainState) -> tuple[dict[str, int | float], Colorings]:
-        """Returns the scores, and a few pictures spread over the split, the same ones every time."""
+        """Return the scores, and a few pictures spread over the split, the same ones every time."""
         batches = pipeline.test_batches(
             self._dataset, process_index=jax.process_index(), process_count=jax.process_count()
         )
@@ -53,7 +53,7 @@ class Validation:
         return scores, Colorings(*jax.device_get(pictures))
 
     def _sharded(self, batches: Iterable[pipeline.Batch]) -> Iterator[dict[str, np.ndarray]]:
-        """Yields `batches` split among the devices."""
+        """Yield `batches` split among the devices."""
         disable = True if jax.process_index() else None
         shown = tqdm(batches, 'evaluating', self._batches, unit='batch', delay=2, leave=False, disable=disable)
         return map(parallel.shard, shown)
