@@ -31,7 +31,7 @@ quicktest: $(VENV)/train,serve,test.installed
 	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal --durations=5 \
 		tests/test_xla_flags.py tests/test_cli.py tests/color tests/models/test_layers.py tests/models/test_models.py \
 		tests/evaluation tests/training/test_update.py tests/inference/test_colorizer.py tests/server/test_app.py
-	$(BIN)/python -m jaxcolor.main --config=configs/quickstart.py:smoke --workdir=$(VENV)/smoke
+	$(BIN)/jaxcolor train quickstart:smoke --workdir=$(VENV)/smoke
 	$(BIN)/jaxcolor colorize $(VENV)/smoke/samples --model $(VENV)/smoke --output $(VENV)/colored
 
 lint: $(VENV)/train,serve,export,heic,test.installed

@@ -1,5 +1,6 @@
 """Colour grey pictures: training, evaluation and inference in JAX/Flax."""
 
+import importlib
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,25 @@ os.environ.setdefault('EPATH_USE_TF', 'false')
 
 if TYPE_CHECKING:
     from jaxcolor.inference.colorizer import Colorizer
+    from jaxcolor.training.train import evaluate_run as evaluate
+    from jaxcolor.training.train import train
 
-__all__ = ['Colorizer']
+__all__ = ['Colorizer', '__version__', 'evaluate', 'train']
+
+_HOMES = {
+    'Colorizer': ('jaxcolor.inference.colorizer', 'Colorizer'),
+    'train': ('jaxcolor.training.train', 'train'),
+    'evaluate': ('jaxcolor.training.train', 'evaluate_run'),
+}
 
 
 def __getattr__(name: str) -> Any:
-    """Imports `Colorizer` when it is asked for: training and `jaxcolor --help` don't need it."""
-    if name != 'Colorizer':
-        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
-    from jaxcolor.inference.colorizer import Colorizer
+    """Import what is asked for, when it is: `jaxcolor --help` needs none of it."""
+    if name == '__version__':
+        from importlib.metadata import version
 
-    return Colorizer
+        return version('jaxcolor')
+    if name not in _HOMES:
+        raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+    module, attribute = _HOMES[name]
+    return getattr(importlib.import_module(module), attribute)

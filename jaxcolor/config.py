@@ -188,13 +188,35 @@ def differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) 
     return {f: values for f, values in changed.items() if f.endswith('.name') or not f.startswith(renamed)}
 
 
+def clear(config: ml_collections.ConfigDict, field: str) -> None:
+    """Set an optional field, such as `eval_every` or `discriminator`, to None.
+
+    Raises:
+      UserError: it is not optional, or there is no such field.
+    """
+    known = _defaults(config)
+    if field == 'discriminator':
+        config.discriminator = None
+    elif field not in known:
+        raise UserError(f'{field}=None: there is no such field')
+    elif known[field] is None:
+        config.update_from_flattened_dict({field: None})
+    else:
+        raise UserError(f'{field}=None: it is not optional; use a value, such as the default {known[field]!r}')
+
+
 def _with_defaults(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Every field with its value, which is the default where the config has none."""
+    return _defaults(config) | dict(_leaves(config.to_dict()))
+
+
+def _defaults(config: ml_collections.ConfigDict) -> dict[str, Any]:
+    """The default of every field, those of the config's parts included."""
     known = default()
     for section in ('space', 'generator', 'discriminator'):
         chosen = config.get(section)
         known[section] = ml_collections.ConfigDict(_named(section, chosen.name)) if chosen else None
-    return dict(_leaves(from_json(to_json(known)).to_dict())) | dict(_leaves(config.to_dict()))
+    return dict(_leaves(from_json(to_json(known)).to_dict()))
 
 
 def model_differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:

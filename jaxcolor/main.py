@@ -1,6 +1,7 @@
-"""`python -m jaxcolor.main --config=FILE[:variant] [--workdir=DIR] [--mode=train|eval] [--multihost]`."""
+"""`python -m jaxcolor.main --config=FILE_OR_NAME[:variant] [--workdir=DIR] [--mode=train|eval] [--multihost]`."""
 
 import logging
+import re
 import sys
 from pathlib import Path
 
@@ -9,7 +10,8 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
-from jaxcolor import xla_flags
+from jaxcolor import config as configs
+from jaxcolor import experiments, xla_flags
 from jaxcolor.distributed import cluster
 from jaxcolor.errors import InterruptedRunError, UserError, missing_package
 
@@ -22,13 +24,15 @@ _LOG = logging.getLogger('jaxcolor')
 
 
 def main(argv: list[str]) -> None:
-    """Runs what the flags say."""
+    """Run what the flags say."""
     if len(argv) > 1:
         raise UserError(f'{argv[1]!r} is not a flag; every option starts with --')
     if not flags.FLAGS['verbosity'].present:
         absl_logging.set_verbosity(absl_logging.FATAL)  # Orbax logs what it raises too; --verbosity=0 lets it
-    path, _, variant = _config_name().partition(':')
-    workdir = _WORKDIR.value or str(Path('runs', '_'.join(filter(None, (Path(path).stem, variant)))))
+    if _CONFIG.value is None:
+        raise UserError('--config is missing; name an experiment, such as --config=configs/quickstart.py')
+    _, path, *variant = config_flags.get_config_filename(flags.FLAGS['config']).split(':', 2)
+    workdir = _WORKDIR.value or str(Path('runs', re.sub('[=,]', '_', '_'.join((Path(path).stem, *variant)))))
     xla_flags.check()
     if _MULTIHOST.value:
         cluster.join(_HEARTBEAT.value)
@@ -45,31 +49,39 @@ def main(argv: list[str]) -> None:
         print(f'{table(scores)}\n\n{workdir}/samples/{scores["step"]}.png   {workdir}/curves.png')
 
 
-def _config_name() -> str:
-    if _CONFIG.value is None:
-        raise UserError('--config is missing; name an experiment, such as --config=configs/quickstart.py')
-    name = config_flags.get_config_filename(flags.FLAGS['config'])
-    if not Path(name.partition(':')[0]).is_file():
-        known = ', '.join(sorted(str(path) for path in Path('configs').glob('*.py')))
-        raise UserError(f'--config={name}: there is no such file; there are {known or "none in configs/"}')
-    return name
-
-
 def _parse_flags(argv: list[str]) -> list[str]:
+    # absl's flags of numbers take no None, which optional fields may be.
+    cleared = [word for word in argv if word.startswith('--config.') and word.endswith('=None')]
     try:
-        return flags.FLAGS(argv)
+        rest = flags.FLAGS(by_experiments([word for word in argv if word not in cleared]))
+        for word in cleared if _CONFIG.value is not None else ():
+            configs.clear(_CONFIG.value, word.removeprefix('--config.').removesuffix('=None'))
+        return rest
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, SyntaxError) as error:
         raise UserError(f'{error}\nsee --help, and jaxcolor/config.py for the fields of --config') from error
 
 
-def run() -> None:
-    """Runs `main`; a mistake of the user's ends in one line and status 1, a signal in 128 + its number, a bug in 70."""
+def by_experiments(argv: list[str]) -> list[str]:
+    """Return the words of a command line with the config to be loaded by `experiments`, by whichever name it has."""
+    words = list(argv)
+    for place, word in enumerate(argv):
+        flag, equals, name = word.partition('=')
+        if flag == '--config' and equals:
+            words[place] = f'--config={experiments.__file__}:{name}'
+        elif flag == '--config' and place + 1 < len(argv):
+            words[place + 1] = f'{experiments.__file__}:{argv[place + 1]}'
+    return words
+
+
+def run(argv: list[str] | None = None) -> None:
+    """Run `main`; a mistake of the user's ends in one line and status 1, a signal in 128 + its number, a bug in 70."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter('%(levelname)s: %(message)s'))
     _LOG.addHandler(handler)
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False  # absl's handler would say it again
     try:
+        sys.argv = sys.argv if argv is None else argv  # where ml_collections looks for the fields of a config
         app.run(main, flags_parser=_parse_flags)
     except InterruptedRunError as interruption:  # on every host, after the same step
         print(interruption, file=sys.stderr)

@@ -54,6 +54,7 @@ def test_help_imports_no_libraries():
         (['colorize', 'a.jpg', '--model=m', '--output=o', '--quality=101'], '101 is out of range; use 1 to 100'),
         (['colorize', 'a.jpg', '--model=m', '--output=o', '--batch-size=x'], "invalid whole number value: 'x'"),
         (['colorize', 'a.jpg', '--model=m', '--output=o', '--format=heic'], "invalid choice: 'heic'"),
+        (['colorise', 'a.jpg'], "invalid choice: 'colorise'"),
     ],
 )
 def test_options_that_do_not_parse(capsys, arguments, message):
@@ -96,3 +97,37 @@ def test_exit_statuses(here):
     failed = run('colorize', 'missing.jpg', '--model=model', f'--output={here}/out')
     assert failed.returncode == 1
     assert failed.stderr == 'error: missing.jpg: there is no such file or folder\n'
+
+
+def test_what_a_misspelt_word_may_have_been():
+    for words, guess in ((['tran', 'x'], 'train'), (['colorize', 'a.jpg', '--samplse=3'], '--samples')):
+        done = run(*words)
+        assert (done.returncode, done.stdout) == (2, '')
+        assert done.stderr.rstrip().endswith(f'did you mean {guess}?')
+
+
+def test_configs_are_listed_and_shown(capsys):
+    assert cli.main(['train', '--list']) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
+    assert all(len(line.split()) > 5 for line in lines)
+    assert cli.main(['train', 'quickstart:smoke', '--show']) == 0
+    assert 'num_steps: 24\n' in capsys.readouterr().out
+    assert cli.main(['train']) == 1
+    assert capsys.readouterr().err == 'error: CONFIG is missing; jaxcolor train --list prints those that come along\n'
+
+
+def test_version_and_completion():
+    assert run('--version').stdout.startswith('jaxcolor 0.')
+    line = 'jaxcolor colorize --flip'
+    asked = {
+        '_ARGCOMPLETE': '1',
+        'COMP_LINE': line,
+        'COMP_POINT': str(len(line)),
+        '_ARGCOMPLETE_STDOUT_FILENAME': '/dev/stdout',
+    }
+    done = subprocess.run(
+        [sys.executable, '-m', 'jaxcolor.cli'], env={**os.environ, 'PYTHONPATH': str(ROOT), **asked},
+        capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert done.stdout.strip() == '--flip-average', done.stderr

@@ -9,7 +9,10 @@ other than `params` is in the collection `batch_stats`, mutable in training.
 """
 
 import dataclasses
+import difflib
+import importlib
 import itertools
+import typing
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +39,7 @@ GENERATORS: dict[str, type[nn.Module]] = {
 }
 DISCRIMINATORS: dict[str, type[nn.Module]] = {'patchgan': PatchGAN, 'dense': DenseDiscriminator}
 
-__all__ = ['DISCRIMINATORS', 'GENERATORS', 'build_discriminator', 'build_generator', 'default_fields', 'sizes']
+__all__ = ['DISCRIMINATORS', 'GENERATORS', 'build_discriminator', 'build_generator', 'default_fields', 'find', 'sizes']
 
 # Of a field that holds several numbers, the least of each.
 _LEAST = {
@@ -61,24 +64,60 @@ def build_generator(
     `dtype` is that of the computation; parameters are float32. `axis_name` names the pmapped axis over which
     BatchNorm takes its statistics. UserError for a name or a field that is not known.
     """
-    return _build('generator', GENERATORS, config, out_channels=out_channels, dtype=dtype, axis_name=axis_name)
+    return _build('generator', config, out_channels=out_channels, dtype=dtype, axis_name=axis_name)
 
 
 def build_discriminator(
     config: Mapping[str, Any], *, dtype: DTypeLike = jnp.float32, axis_name: str | None = None
 ) -> nn.Module:
     """Build the discriminator that `config` describes; see `build_generator`."""
-    return _build('discriminator', DISCRIMINATORS, config, dtype=dtype, axis_name=axis_name)
+    return _build('discriminator', config, dtype=dtype, axis_name=axis_name)
 
 
 def default_fields(role: str, name: str) -> dict[str, tuple[Any, Any]]:
-    """The fields of the `generator` or `discriminator` called `name` that a config may set: (type, default) each."""
-    module = {'generator': GENERATORS, 'discriminator': DISCRIMINATORS}[role][name]
-    return {f.name: (f.type, f.default) for f in dataclasses.fields(module) if f.name not in _NOT_CONFIGURED}
+    """Return the fields of the `generator` or `discriminator` called `name` that a config may set: (type, default).
+
+    Raises:
+      UserError: see `find`.
+    """
+    module = find(role, name)
+    types = typing.get_type_hints(module)
+    return {
+        field.name: (types[field.name], field.default)
+        for field in dataclasses.fields(module)
+        if field.name not in _NOT_CONFIGURED
+    }
+
+
+def find(role: str, name: str) -> type[nn.Module]:
+    """Return the Linen module called `name`: one of ours, or `my_module:MyNet` of a module that Python finds.
+
+    Args:
+      role: `generator` or `discriminator`.
+      name: of the module.
+
+    Raises:
+      UserError: there is none.
+    """
+    known = {'generator': GENERATORS, 'discriminator': DISCRIMINATORS}[role]
+    if name in known:
+        return known[name]
+    path, colon, attribute = str(name).partition(':')
+    if not colon:
+        near = difflib.get_close_matches(str(name), known, 1)
+        hint = f'did you mean {near[0]}?' if near else f'known: {", ".join(known)}; or use my_module:MyNet'
+        raise UserError(f'unknown {role} {name!r}; {hint}')
+    try:
+        found = getattr(importlib.import_module(path), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UserError(f'{role}.name={name}: {error}; put the folder of {path}.py into PYTHONPATH') from error
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise UserError(f'{role}.name={name} is no Linen module; use a subclass of flax.linen.Module')
+    return found
 
 
 def sizes(generator: nn.Module) -> tuple[int, int]:
-    """The smallest height and width that a generator takes, and the step from each to the next."""
+    """Return the smallest height and width that a generator takes, and the step from each to the next."""
 
     def takes(size: int) -> bool:
         try:
@@ -91,11 +130,9 @@ def sizes(generator: nn.Module) -> tuple[int, int]:
     return least, following - least
 
 
-def _build(role: str, known: dict[str, type[nn.Module]], config: Mapping[str, Any], **given: Any) -> nn.Module:
+def _build(role: str, config: Mapping[str, Any], **given: Any) -> nn.Module:
     options = dict(config)
     name = options.pop('name', None)
-    if name not in known:
-        raise UserError(f'unknown {role} {name!r}; known: {", ".join(known)}')
     fields = default_fields(role, name)
     for field, value in options.items():
         if field == 'out_channels' and role == 'generator':
@@ -106,7 +143,7 @@ def _build(role: str, known: dict[str, type[nn.Module]], config: Mapping[str, An
             _check_range(f'{role}.{field}', field, value)
     # Linen modules must be hashable, and configs hold lists.
     options = {field: tuple(v) if isinstance(v, list) else v for field, v in options.items()}
-    return known[name](**options, **given)
+    return find(role, name)(**options, **given)
 
 
 def _check_range(where: str, field: str, value: Any) -> None:

@@ -78,7 +78,8 @@ def check_jaxcolor(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
 
 def check_training(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
-    monkeypatch.setattr(sys, 'argv', ['main', *arguments])  # where config_flags looks for the fields
+    words = [word for word in arguments if not word.endswith('=None')]  # `configs.clear` is for the others
+    monkeypatch.setattr(sys, 'argv', ['main', *training.by_experiments(words)])  # where config_flags looks for fields
     values = flags.FlagValues()
     config_flags.DEFINE_config_file('config', flag_values=values)
     for flag in flags.FLAGS.flags_by_module_dict()[training.__name__]:
@@ -112,6 +113,9 @@ def test_command_exists(words: list[str], monkeypatch: pytest.MonkeyPatch) -> No
         check_script(ROOT / arguments[0], arguments[1:])
     elif program == 'python' and arguments[:2] == ['-m', 'pytest']:
         assert (ROOT / arguments[-1]).is_file()
+    elif program == 'jaxcolor' and arguments[0] in ('train', 'eval'):
+        config, *options = (word for word in arguments[1:] if word not in ('--list', '--show'))
+        check_training([f'--config={config}', *options], monkeypatch)
     elif program == 'jaxcolor':
         check_jaxcolor(arguments, monkeypatch)
     elif program == 'make':
@@ -128,7 +132,7 @@ def test_command_exists(words: list[str], monkeypatch: pytest.MonkeyPatch) -> No
 def test_inline_code_exists(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     known = {f'--{flag.name}' for flag in flags.FLAGS.flags_by_module_dict()[training.__name__]}
     known |= {option for script in SCRIPTS for option in re.findall(r"'(--[\w-]+)'", (ROOT / script).read_text())}
-    for command in ('colorize', 'serve', 'export'):
+    for command in ('train', 'eval', 'colorize', 'serve', 'export'):
         with pytest.raises(SystemExit):
             check_jaxcolor([command, '--help'], monkeypatch)
         known |= set(re.findall(r'--[\w-]+', capsys.readouterr().out))

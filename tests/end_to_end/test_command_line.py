@@ -103,7 +103,7 @@ MISTAKES = {
     'no such XLA flag': ([SMOKE, 'XLA_FLAGS=--xla_bogus'], "XLA_FLAGS='--xla_bogus' is unknown to jaxlib "),
     'no such config': (
         ['--config=configs/cifar_dgcan.py'],
-        'there is no such file; there are configs/cifar_autoencoder_gan.py',
+        'there is no such file or config; did you mean cifar_dcgan?',
     ),
     'no such variant': (['--config=configs/quickstart.py:fast'], "no variant 'fast'"),
     'no such field': ([SMOKE, '--config.data.batchsize=4'], 'batchsize'),

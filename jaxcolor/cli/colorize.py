@@ -1,0 +1,140 @@
+"""`jaxcolor colorize`: files and folders of photographs."""
+
+import argparse
+from pathlib import Path
+
+from jaxcolor.cli.arguments import whole_number
+from jaxcolor.errors import UserError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `colorize`."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.description = (
+        'Colours photographs, at their own size. What is in the output folder already stays and is skipped,\n'
+        'so the same line again goes on with what an interrupted one has left.'
+    )
+    parser.epilog = (
+        'example: jaxcolor colorize scans album.tif --compare\n\n'
+        'Exit status: 0, or 1 if a picture failed (it is named, the others are coloured) or nothing could be done.'
+    )
+    parser.add_argument(
+        'paths', nargs='+', metavar='PATH', help="a file, a folder with all below it, or a pattern: 'scans/**/*.tif'"
+    )
+    color = parser.add_argument_group('colour')
+    color.add_argument(
+        '--saturation', type=float, default=1.0, metavar='X', help='0 is grey, 1 (the default) what the network says'
+    )
+    color.add_argument('--temperature', type=float, metavar='T', help="of a palette; the config's if left out")
+    color.add_argument(
+        '--vividness',
+        type=float,
+        metavar='V',
+        help="of a palette: 0 is calm, 0.4 bold; the config's if left out",
+    )
+    color.add_argument(
+        '--samples',
+        type=whole_number(1),
+        metavar='N',
+        help='so many colourings of each, of a model with dropout: name-1.jpg, …',
+    )
+    color.add_argument('--seed', type=whole_number(0), default=0, metavar='S', help='of the samples')
+    color.add_argument('--flip-average', action='store_true', help='with the mirror image; steadier, twice the work')
+    files = parser.add_argument_group('files')
+    files.add_argument(
+        '--output',
+        metavar='DIR',
+        help='where results go, in the sub-folders of the input; if left out, `colorized` in the folder that is '
+        'named first, or in that of the first file. What is in folders of that name is no input',
+    )
+    files.add_argument(
+        '--format',
+        choices=('same', 'png', 'jpeg', 'webp', 'tiff'),
+        default='same',
+        help='same as the input (the default; GIF and HEIC, which are not written, become PNG)',
+    )
+    files.add_argument(
+        '--quality',
+        type=whole_number(1, 100),
+        default=95,
+        metavar='1-100',
+        help='of JPEG and WebP, default %(default)s',
+    )
+    files.add_argument(
+        '--depth',
+        type=int,
+        choices=(8, 16),
+        default=8,
+        help='bits a channel, default %(default)s; 16 writes PNG, or TIFF with --format=tiff',
+    )
+    files.add_argument('--compare', action='store_true', help='before and after side by side as well: name-compare.jpg')
+    files.add_argument('--overwrite', action='store_true', help='colour again what is there')
+    files.add_argument(
+        '--max-pixels', type=whole_number(1), metavar='N', help='larger ones are refused, default 250 megapixels'
+    )
+    files.add_argument(
+        '--batch-size',
+        type=whole_number(1),
+        default=32,
+        metavar='N',
+        help='small pictures at a time, default %(default)s',
+    )
+    test = parser.add_argument_group('measuring')
+    test.add_argument(
+        '--gray-test',
+        action='store_true',
+        help='grey colour photographs first, and compare the results with the truth: a table, and scores.jsonl '
+        '(centre square, shorter side at most 512 pixels)',
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Colour what the arguments name; return the exit status."""
+    from jaxcolor.batch_inference import batch, discover
+    from jaxcolor.batch_inference.jobs import Filing, GrayTest, Settings
+    from jaxcolor.imaging.photos import Limits
+    from jaxcolor.inference import compilation_cache
+    from jaxcolor.inference.colorizer import Colorizer, Options
+
+    deep = arguments.depth == 16
+    if deep and (arguments.gray_test or arguments.format not in ('same', 'png', 'tiff')):
+        conflict = '--gray-test' if arguments.gray_test else f'--format={arguments.format}'
+        raise UserError(f'--depth=16 does not go with {conflict}; leave one of them out')
+    output = discover.default_output(arguments.paths[0]) if arguments.output is None else Path(arguments.output)
+    jobs = discover.plan(
+        discover.find(arguments.paths, output),
+        output,
+        'png' if deep and arguments.format == 'same' else arguments.format,
+        samples=arguments.samples,
+        compare=arguments.compare,
+    )
+    settings = Settings(
+        Options(
+            arguments.saturation,
+            arguments.temperature,
+            arguments.samples,
+            arguments.seed,
+            arguments.flip_average,
+            arguments.vividness,
+        ),
+        Limits() if arguments.max_pixels is None else Limits(pixels=arguments.max_pixels),
+        batch_size=arguments.batch_size,
+        quality=arguments.quality,
+        depth=arguments.depth,
+        overwrite=arguments.overwrite,
+    )
+    gray_test = GrayTest.open(output, anew=arguments.overwrite) if arguments.gray_test else None
+    files = Filing(settings, gray_test)
+    left = [job for job in jobs if not files.is_done(job)]
+    tally = batch.Tally()
+    if left:
+        compilation_cache.use()
+        colorizer = Colorizer.restore(
+            arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size
+        )
+        tally = batch.run(colorizer, files, left)
+    tally.skipped = len(jobs) - len(left)
+    if gray_test is not None and (table := gray_test.table([job.name for job in jobs])):
+        print(f'{table}\n')
+    print(f'{tally}; in {output}' if arguments.output is None else tally)
+    return 1 if tally.failed else 0

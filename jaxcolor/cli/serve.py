@@ -1,0 +1,63 @@
+"""`jaxcolor serve`: a web page and an HTTP API."""
+
+import argparse
+import logging
+
+from jaxcolor.cli.arguments import whole_number
+from jaxcolor.errors import missing_package
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `serve`."""
+    place = parser.add_argument_group('where')
+    place.add_argument(
+        '--host', default='127.0.0.1', help='address to listen on, default %(default)s: this machine only'
+    )
+    place.add_argument(
+        '--port',
+        type=whole_number(0, 65535),
+        default=8000,
+        metavar='N',
+        help='0 for any that is free, default %(default)s',
+    )
+    place.add_argument(
+        '--root-path', default='', metavar='PATH', help='where a proxy has put the server, such as /colour'
+    )
+    limits = parser.add_argument_group('limits')
+    for name, default, metavar, meaning in (
+        ('--batch-size', 8, 'N', 'pictures that go to the device together'),
+        ('--queue', 32, 'N', 'pictures at work or waiting; more are told to come again'),
+        ('--max-megabytes', 64, 'N', 'size of a file'),
+        ('--max-megapixels', 64, 'N', 'size of a picture'),
+        ('--upload-timeout', 60, 'SECONDS', 'that a client may take to send a picture'),
+        ('--answer-timeout', 120, 'SECONDS', 'from there to the answer'),
+        ('--drain-timeout', 60, 'SECONDS', 'that answers may take after SIGTERM'),
+    ):
+        limits.add_argument(
+            name, type=whole_number(1), default=default, metavar=metavar, help=f'{meaning}, default %(default)s'
+        )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until a signal comes; return the exit status."""
+    try:
+        from jaxcolor.server.run import run as run_server
+        from jaxcolor.server.settings import Settings
+    except ModuleNotFoundError as error:
+        raise missing_package(error, 'jaxcolor serve', 'serve') from error
+    from jaxcolor.imaging.photos import Limits
+    from jaxcolor.inference.colorizer import Colorizer
+
+    settings = Settings(
+        batch_size=arguments.batch_size,
+        queue=arguments.queue,
+        photo=Limits(bytes=arguments.max_megabytes * 2**20, pixels=arguments.max_megapixels * 10**6),
+        upload_timeout=arguments.upload_timeout,
+        answer_timeout=arguments.answer_timeout,
+        drain_timeout=arguments.drain_timeout,
+        root_path=arguments.root_path.rstrip('/'),
+    )
+    logging.getLogger('jaxcolor').setLevel(logging.INFO)
+    colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
+    run_server(colorizer, settings, arguments.host, arguments.port)
+    return 0
