@@ -173,6 +173,7 @@ def test_large_pictures_are_compared_at_512_pixels():
 
 def test_the_metrics_are_an_extra():
     """Without them the command says what to install, before it does anything."""
-    script = 'import sys; sys.modules["dm_pix"] = None; from jaxcolor.inference import scoring; gray_test.make_score()'
+    imports = 'import sys; sys.modules["dm_pix"] = None; from jaxcolor.batch_inference import gray_test'
+    script = f'{imports}; gray_test.make_score()'
     done = subprocess.run([sys.executable, '-c', script], capture_output=True, text=True, check=False)
     assert re.search(r"--gray-test needs dm_pix, which .*; pip install 'jaxcolor\[train\]'", done.stderr)

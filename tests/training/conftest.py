@@ -3,19 +3,7 @@
 import ml_collections
 import numpy as np
 import pytest
-
-from jaxcolor import config as configs
-
-
-def make_config() -> ml_collections.ConfigDict:
-    config = configs.default()
-    config.data.update(image_size=16, batch_size=8)
-    configs.choose(config, 'generator', 'unet', depth=3, filters=4, dropout_layers=0)
-    configs.choose(config, 'discriminator', 'patchgan', n_layers=1, filters=4)
-    for player in ('generator_optimizer', 'discriminator_optimizer'):
-        config[player] = ml_collections.ConfigDict({'name': 'sgd', 'learning_rate': 0.1})
-    config.data.flip = False
-    return config
+from helpers.small import make_config
 
 
 @pytest.fixture
