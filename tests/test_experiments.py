@@ -36,7 +36,7 @@ def test_other_parts_with_the_defaults_of_their_fields():
         ('zzz', 'there is no such file or config; known: cifar_autoencoder_gan, '),
         ('cifar_pix2pix:fast', "no variant 'fast' of this config"),
         ('cifar_pix2pix:critic=dense', 'critic is no part; use space, generator, discriminator'),
-        ('cifar_pix2pix:generator=unnet', "unknown generator 'unnet'; did you mean unet?"),
+        ('cifar_pix2pix:generator=unnet', 'resnet_unet, efficientnet_unet; did you mean unet?'),
         ('cifar_pix2pix:generator=json:JSONDecoder', 'generator.name=json:JSONDecoder is no Linen module; use a'),
         (
             'cifar_pix2pix:generator=nowhere:Net',

@@ -183,7 +183,7 @@ class Checkpoints:
             raise UserError(
                 f'could not save a checkpoint in {self.path}: {first_line(error)}\n'
                 f'earlier checkpoints {whole} are whole; {"" if is_bucket(self.path) else "make room and "}'
-                'run the same line again to resume'
+                'run the same line again to go on'
             ) from error
 
 

@@ -105,8 +105,8 @@ def find(role: str, name: str) -> type[nn.Module]:
     path, colon, attribute = str(name).partition(':')
     if not colon:
         near = difflib.get_close_matches(str(name), known, 1)
-        hint = f'did you mean {near[0]}?' if near else f'known: {", ".join(known)}; or use my_module:MyNet'
-        raise UserError(f'unknown {role} {name!r}; {hint}')
+        guess = f'; did you mean {near[0]}?' if near else '; or use my_module:MyNet'
+        raise UserError(f'unknown {role} {name!r}; known: {", ".join(known)}{guess}')
     try:
         found = getattr(importlib.import_module(path), attribute)
     except (ImportError, AttributeError) as error:
