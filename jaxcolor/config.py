@@ -26,7 +26,7 @@ _FREE_FIELDS = (
 
 
 def default() -> ml_collections.ConfigDict:
-    """Returns the base that every file in `configs/` starts from (the pix2pix of Kanojia23, sections 4 and 5).
+    """Return the base that every file in `configs/` starts from (the pix2pix of Kanojia23, sections 4 and 5).
 
     Lengths are in epochs of the training split unless the name says steps. `num_steps`, where set, wins over
     `num_epochs`; `eval_every` and `checkpoint_every` are in steps, and None means once an epoch.
@@ -105,7 +105,7 @@ def default() -> ml_collections.ConfigDict:
 
 
 def choose(config: ml_collections.ConfigDict, section: str, name: str, **fields: Any) -> None:
-    """Makes `name` the space, generator or discriminator of `config`.
+    """Make `name` the space, generator or discriminator of `config`.
 
     All fields of it are written out, so that each can be overridden on the command line and `config.json`
     says everything.
@@ -131,7 +131,7 @@ def _named(section: str, name: str, **fields: Any) -> dict[str, Any]:
 
 
 def smoke(config: ml_collections.ConfigDict, image_size: int) -> None:
-    """Makes `config` a short run that shows whether it works: 24 steps on eight small pictures.
+    """Make `config` a short run that shows whether it works: 24 steps on eight small pictures.
 
     The networks keep their form; the config file makes them narrow. Photographs are the bundled ones.
     """
@@ -143,7 +143,7 @@ def smoke(config: ml_collections.ConfigDict, image_size: int) -> None:
 
 
 def check_variant(variant: str, *known: str) -> None:
-    """Checks what follows the colon in `--config=FILE:variant`; nothing is always known.
+    """Check what follows the colon in `--config=FILE:variant`; nothing is always known.
 
     Raises:
       UserError: the file has no such variant.
@@ -153,14 +153,14 @@ def check_variant(variant: str, *known: str) -> None:
 
 
 def to_json(config: ml_collections.ConfigDict) -> str:
-    """Returns the config as indented JSON, the text of `config.json`; rows of numbers stay on one line."""
+    """Return the config as indented JSON, the text of `config.json`; rows of numbers stay on one line."""
     text = json.dumps(config.to_dict(), indent=2)
     # Line breaks are json's own: inside strings they are escaped.
     return re.sub(r'\[\n[^][{}]*\]', lambda row: re.sub(r'\n\s*', '', row[0].replace(',\n', ', \n')), text) + '\n'
 
 
 def from_json(text: str) -> ml_collections.ConfigDict:
-    """Returns the config that `to_json` wrote."""
+    """Return the config that `to_json` wrote."""
     return ml_collections.ConfigDict(json.loads(text))
 
 
@@ -173,7 +173,7 @@ def _leaves(tree: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
 
 
 def differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:
-    """Returns the fields in which two configs differ, as `{'data.batch_size': (old value, new value)}`.
+    """Return the fields in which two configs differ, as `{'data.batch_size': (old value, new value)}`.
 
     Of a section whose `name` differs, that is all: its other fields mean something else. A field that a config of an
     older version lacks has its default.
@@ -211,7 +211,7 @@ def _with_defaults(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def _defaults(config: ml_collections.ConfigDict) -> dict[str, Any]:
-    """The default of every field, those of the config's parts included."""
+    """Return the default of every field, those of the config's parts included."""
     known = default()
     for section in ('space', 'generator', 'discriminator'):
         chosen = config.get(section)
@@ -220,7 +220,7 @@ def _defaults(config: ml_collections.ConfigDict) -> dict[str, Any]:
 
 
 def model_differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:
-    """Returns those of `differences` that change what a checkpoint holds, so that it can't be restored."""
+    """Return those of `differences` that change what a checkpoint holds, so that it can't be restored."""
     changed = {
         field: values
         for field, values in differences(old, new).items()
@@ -233,7 +233,7 @@ def model_differences(old: ml_collections.ConfigDict, new: ml_collections.Config
 
 
 def check(config: ml_collections.ConfigDict, device_count: int) -> None:
-    """Checks what no single part can check by itself.
+    """Check what no single part can check by itself.
 
     Raises:
       UserError: a value is out of its range, or the batch does not divide among `device_count` devices.

@@ -32,7 +32,7 @@ def find(name: str) -> str:
       UserError: there is no such config.
     """
     stem, colon, variant = name.partition(':')
-    if Path(stem).is_file():
+    if stem.endswith('.py') and Path(stem).is_file():  # another file of a config's name is none
         return name
     known = paths()
     if stem not in known:

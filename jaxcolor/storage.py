@@ -3,7 +3,7 @@
 import contextlib
 import errno
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import fsspec
 from etils import epath
@@ -15,11 +15,11 @@ _REMEDIES = {
     's3': 'the bucket must exist, and your credentials open it: aws configure, or AWS_ACCESS_KEY_ID and its friends',
 }
 
-_REFUSALS = {
-    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO),
-    *(errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOENT),
-    *(errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ),
-}
+# Of a long block in which other things than `path` may fail, these are its own.
+REFUSALS = (
+    *(errno.ENOSPC, errno.EDQUOT),
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOENT),
+)
 
 # What other hosts, and TensorStore, have written meanwhile shall be seen.
 for _scheme in ('gcs', 's3'):
@@ -93,18 +93,23 @@ def move_folder(source: epath.Path, target: epath.Path) -> None:
 
 
 @contextlib.contextmanager
-def explain_refusal(path: epath.PathLike, option: str) -> Iterator[None]:
-    """Turn what a file system says when it won't take `path`, which `option` names, into a `UserError`."""
+def explain_refusal(path: epath.PathLike, option: str, only: Collection[int] | None = None) -> Iterator[None]:
+    """Turn what a file system says when it won't take `path` into a `UserError`.
+
+    Args:
+      path: what is written in the block.
+      option: that names it.
+      only: the numbers of the errors that are meant, such as `REFUSALS`; None for all.
+    """
     try:
         yield
     except OSError as error:
+        if only is not None and error.errno not in only:
+            raise
+        remedy = f'choose another {option}'
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             remedy = 'what was written before is whole; make room and run the same line again to go on'
-        elif error.errno in _REFUSALS:
-            remedy = f'choose another {option}'
-        else:
-            raise
-        raise UserError(f'{path} can not be written: {error.strerror}; {remedy}') from error
+        raise UserError(f'{path} can not be written: {error.strerror or error}; {remedy}') from error
 
 
 @contextlib.contextmanager

@@ -113,6 +113,8 @@ def test_configs_are_listed_and_shown(capsys):
     assert all(len(line.split()) > 5 for line in lines)
     assert cli.main(['train', 'quickstart:smoke', '--show']) == 0
     assert 'num_steps: 24\n' in capsys.readouterr().out
+    assert cli.main(['train', 'quickstart', '--show', '--config.num_steps=3']) == 1
+    assert '--config.num_steps=3 does not go with --show' in capsys.readouterr().err
     assert cli.main(['train']) == 1
     assert capsys.readouterr().err == 'error: CONFIG is missing; jaxcolor train --list prints those that come along\n'
 

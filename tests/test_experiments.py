@@ -21,6 +21,12 @@ def test_a_name_is_the_file():
     assert set(experiments.paths()) == {path.stem for path in (ROOT / 'configs').glob('*.py')}
 
 
+def test_a_file_of_a_configs_name_is_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'quickstart').write_text('raise SystemExit')
+    assert experiments.get_config('quickstart').data.source == 'bundled'
+
+
 def test_other_parts_with_the_defaults_of_their_fields():
     config = experiments.get_config('cifar_pix2pix:smoke,generator=dcgan,discriminator=none')
     assert config.num_steps == 24  # of smoke

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from jaxcolor.errors import UserError
-from jaxcolor.storage import explain_refusal, folder, is_bucket, read_text, write_atomic
+from jaxcolor.storage import REFUSALS, explain_refusal, folder, is_bucket, read_text, write_atomic
 
 
 def test_a_file_is_made_with_its_folder_and_then_replaced(tmp_path):
@@ -69,11 +69,20 @@ def test_unknown_addresses_are_refused(scheme):
 def test_refusals_are_explained(code, remedy):
     with (
         pytest.raises(UserError, match=f'runs/a can not be written: {os.strerror(code)}; {remedy}'),
-        explain_refusal('runs/a', '--workdir'),
+        explain_refusal('runs/a', '--workdir', only=REFUSALS),
     ):
         raise OSError(code, os.strerror(code))
 
 
 def test_other_errors_pass():
-    with pytest.raises(OSError, match='Connection reset'), explain_refusal('runs/a', '--workdir'):
-        raise OSError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+    with pytest.raises(OSError, match='Input/output'), explain_refusal('runs/a', '--workdir', only=REFUSALS):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+@pytest.mark.parametrize('code', [errno.EIO, errno.EFBIG, errno.ESTALE])
+def test_of_one_file_every_refusal_is_explained(code):
+    with (
+        pytest.raises(UserError, match=f'a.onnx can not be written: {os.strerror(code)}; choose another --output'),
+        explain_refusal('a.onnx', '--output'),
+    ):
+        raise OSError(code, os.strerror(code))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from jaxcolor.batch_inference.discover import Job
-from jaxcolor.batch_inference.jobs import Filing, Loaded, Settings
+from jaxcolor.batch_inference.jobs import JobFiles, Loaded, Settings
 from jaxcolor.errors import InterruptedRunError
 from jaxcolor.imaging import formats
 from jaxcolor.imaging.photos import Limits, PhotoError
@@ -54,14 +54,14 @@ class _Reading(NamedTuple):
     loaded: Future[Loaded]
 
 
-def run(colorizer: Colorizer, filing: Filing, jobs: Sequence[Job]) -> Tally:
+def run(colorizer: Colorizer, files: JobFiles, jobs: Sequence[Job]) -> Tally:
     """Colours pictures and writes them, and shows how far it is. One that can't be read is named and left out.
 
     Raises:
       UserError: an option that the model does not have; a disk that refuses what is written.
       InterruptedRunError: SIGTERM or SIGINT came; the pictures under way are written.
     """
-    colorizer.check(filing.settings.options)
+    colorizer.check(files.settings.options)
     start = time.perf_counter()
     with (
         catch_signals() as signals,
@@ -69,8 +69,8 @@ def run(colorizer: Colorizer, filing: Filing, jobs: Sequence[Job]) -> Tally:
         _threads(os.cpu_count() or 1) as pool,
         _threads(1) as scout,
     ):
-        pipeline = _Pipeline(colorizer, filing, pool, bar)
-        batches = _batches(jobs, filing.settings)
+        pipeline = _Pipeline(colorizer, files, pool, bar)
+        batches = _batches(jobs, files.settings)
         upcoming = scout.submit(next, batches, None)
         while not signals:
             while (batch := upcoming.result()) is not None and pipeline.has_room(batch):
@@ -84,7 +84,7 @@ def run(colorizer: Colorizer, filing: Filing, jobs: Sequence[Job]) -> Tally:
     tally.seconds = time.perf_counter() - start
     if signals:
         left = len(jobs) - tally.colored - tally.failed
-        again = ', leave out --overwrite' if filing.settings.overwrite else ''
+        again = ', leave out --overwrite' if files.settings.overwrite else ''
         raise InterruptedRunError(signals[0], f'{tally.colored} coloured, {left} to go{again}')
     return tally
 
@@ -92,9 +92,9 @@ def run(colorizer: Colorizer, filing: Filing, jobs: Sequence[Job]) -> Tally:
 class _Pipeline:
     """The pictures between their files and the files of their results; its methods are of the main thread only."""
 
-    def __init__(self, colorizer: Colorizer, filing: Filing, pool: ThreadPoolExecutor, bar: tqdm):
+    def __init__(self, colorizer: Colorizer, files: JobFiles, pool: ThreadPoolExecutor, bar: tqdm):
         self.tally = Tally()
-        self._colorizer, self._filing, self._pool, self._bar = colorizer, filing, pool, bar
+        self._colorizer, self._files, self._pool, self._bar = colorizer, files, pool, bar
         self._reading: deque[list[_Reading]] = deque()
         self._writing: dict[Future[dict[str, float] | None], tuple[Job, int]] = {}
         self._in_flight = 0
@@ -113,7 +113,7 @@ class _Pipeline:
     def read(self, batch: list[tuple[Job, int]]) -> None:
         """Begins to read a batch."""
         self._in_flight += sum(cost for _, cost in batch)
-        self._reading.append([_Reading(job, cost, self._pool.submit(self._filing.load, job)) for job, cost in batch])
+        self._reading.append([_Reading(job, cost, self._pool.submit(self._files.load, job)) for job, cost in batch])
 
     def advance(self) -> None:
         """Colours the next batch; if there is none, waits for something to be written."""
@@ -136,11 +136,11 @@ class _Pipeline:
                 loaded.append((job, cost, future.result()))
             except PhotoError as error:
                 self._fail(job, cost, error)
-        options = self._filing.settings.options
+        options = self._files.settings.options
         results = self._colorizer([each.pixels for _, _, each in loaded], **options._asdict())
         for (job, cost, each), result in zip(loaded, results, strict=True):
             colorings = [result] if options.samples is None else result
-            self._writing[self._pool.submit(self._filing.save, job, each, colorings)] = job, cost
+            self._writing[self._pool.submit(self._files.save, job, each, colorings)] = job, cost
 
     def _collect(self, until: str | None = None) -> None:
         """Take note of what has been written, after waiting for one (FIRST_COMPLETED) or all of it."""
@@ -153,7 +153,7 @@ class _Pipeline:
             except PhotoError as error:
                 self._fail(job, cost, error)
                 continue
-            gray_test = self._filing.gray_test
+            gray_test = self._files.gray_test
             if gray_test is not None and scores is not None:
                 with explain_refusal(gray_test.scores.path, '--output'):
                     gray_test.scores.add(job.name, scores)

@@ -42,7 +42,7 @@ class GrayTest(NamedTuple):
 
     @classmethod
     def open(cls, folder: Path, *, anew: bool) -> 'GrayTest':
-        """Goes on with the scores that are in `folder`, or begins `anew`.
+        """Go on with the scores that are in `folder`, or begin `anew`.
 
         Raises:
           UserError: the metrics' libraries are not installed; the folder can't be written.
@@ -65,7 +65,7 @@ class Loaded(NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Filing:
+class JobFiles:
     """Reads pictures, and writes what became of them; from any thread."""
 
     settings: Settings
@@ -92,7 +92,7 @@ class Filing:
         return Loaded(photo, truth, photo.pixels * np.uint16(257) if deeper else photo.pixels)
 
     def save(self, job: Job, loaded: Loaded, colorings: Sequence[Pixels]) -> dict[str, float] | None:
-        """Write the colourings of a picture, where they are not there yet; returns their scores, if any are wanted.
+        """Write the colourings of a picture, where they are not there yet; return their scores, if any are wanted.
 
         Raises:
           PhotoError: the format can't hold the picture, or the file system its name.

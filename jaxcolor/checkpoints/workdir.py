@@ -10,7 +10,7 @@ from etils import epath
 from jaxcolor import config as configs
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
-from jaxcolor.storage import explain_refusal, folder, read_text, write_atomic
+from jaxcolor.storage import REFUSALS, explain_refusal, folder, read_text, write_atomic
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,7 +39,7 @@ def claim(workdir: epath.PathLike, config: ml_collections.ConfigDict, before: ml
         mine = f'; process {jax.process_index()} with another than process 0: {_told(changed)}' if changed else ''
         raise UserError(f'the processes were not started with the same config{mine}\nrun the same line on every host')
     if jax.process_index() == 0:
-        with explain_refusal(workdir, '--workdir'):
+        with explain_refusal(workdir, '--workdir', only=REFUSALS):
             write_atomic(path, ours.encode())
     parallel.wait_for_all('config.json is written')
     appears = _appears(path)

@@ -91,7 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Colour what the arguments name; return the exit status."""
     from jaxcolor.batch_inference import batch, discover
-    from jaxcolor.batch_inference.jobs import Filing, GrayTest, Settings
+    from jaxcolor.batch_inference.jobs import GrayTest, JobFiles, Settings
     from jaxcolor.imaging.photos import Limits
     from jaxcolor.inference import compilation_cache
     from jaxcolor.inference.colorizer import Colorizer, Options
@@ -124,7 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
     )
     gray_test = GrayTest.open(output, anew=arguments.overwrite) if arguments.gray_test else None
-    files = Filing(settings, gray_test)
+    files = JobFiles(settings, gray_test)
     left = [job for job in jobs if not files.is_done(job)]
     tally = batch.Tally()
     if left:

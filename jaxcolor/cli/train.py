@@ -32,6 +32,9 @@ def run(arguments: argparse.Namespace, mode: str) -> int:
     """Train, evaluate, or print what there is; return the exit status."""
     from jaxcolor import experiments  # imports JAX
 
+    if arguments.flags and (arguments.list or arguments.show):
+        option = '--list' if arguments.list else '--show'
+        raise UserError(f'{arguments.flags[0]} does not go with {option}; leave one of them out')
     if arguments.list:
         for name, path in experiments.paths().items():
             doc = ast.get_docstring(ast.parse(path.read_text())) or ''

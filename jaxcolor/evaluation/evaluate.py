@@ -24,7 +24,7 @@ SCORES = (*_NAMES, *(f'grey_{name}' for name in _NAMES), 'colorfulness', 'true_c
 
 
 def score_names(space: Space) -> tuple[str, ...]:
-    """The names of all scores in `space`: `SCORES`, of the pictures, then those of what the network says itself.
+    """Return the names of all scores in `space`: `SCORES`, of the pictures, then those of what the network says itself.
 
     Those are for a palette `accuracy`, `cross_entropy`, `rgb_distance`; otherwise `target_mae` and
     `target_mse`, in the scale of the network, and in RGB Keras' `accuracy`. `grey_*` are baselines again.
@@ -56,7 +56,7 @@ def colorize(
     image: UInt8[Array, 'b h w 3'],
     rng: PRNGKeyArray | None = None,
 ) -> tuple[Pictures, Pictures, Pictures]:
-    """Returns the pictures greyed, coloured by the generator, and as they are; sRGB in [0, 1].
+    """Return the pictures greyed, coloured by the generator, and as they are; sRGB in [0, 1].
 
     Where `rng` is given, the generator's dropout draws from it.
     """
@@ -74,7 +74,7 @@ def add_scores(
     mask: Bool[Array, ' b'],
     rng: PRNGKeyArray | None = None,
 ) -> Any:
-    """Adds the scores of one batch, all devices' shares of it, to `totals`; rows that `mask` leaves out don't count.
+    """Add the scores of one batch, all devices' shares of it, to `totals`; rows that `mask` leaves out don't count.
 
     Where `rng` is given, the generator's dropout draws from it: it should differ by batch and by device.
     """
@@ -125,7 +125,7 @@ def evaluate(
     batches: Iterable[dict[str, np.ndarray]],
     rng: PRNGKeyArray | None = None,
 ) -> dict[str, int | float]:
-    """Returns the mean of each of `score_names` over all pictures of `batches`, and their number as `pictures`.
+    """Return the mean of each of `score_names` over all pictures of `batches`, and their number as `pictures`.
 
     Args:
       space: the generator's.

@@ -51,7 +51,7 @@ def ssim(generated: Pictures, truth: Pictures) -> Scores:
 
 
 def _blur(length: int, size: int) -> Float[np.ndarray, 'valid length']:
-    """A Gaussian of `size` taps, sigma 1.5, as a matrix that slides it over `length` pixels."""
+    """Return a Gaussian of `size` taps, sigma 1.5, as a matrix that slides it over `length` pixels."""
     taps = np.exp(-0.5 * ((np.arange(size) - size // 2) / 1.5) ** 2)
     matrix = np.zeros((length - size + 1, length), np.float32)
     for row in range(len(matrix)):

@@ -120,7 +120,10 @@ def _is_plain(image: ImageFile.ImageFile) -> bool:
     """Whether the decoded pixels are upright sRGB as they are, or grey."""
     if image.mode not in ('L', 'RGB') or {'icc_profile', 'transparency'} & image.info.keys():
         return False
-    return _exif(image)[0] == 1
+    try:
+        return image.getexif().get(ExifTags.Base.Orientation, 1) == 1
+    except Exception:  # of a broken camera's EXIF, which `_photo` does without
+        return False
 
 
 @contextlib.contextmanager

@@ -38,7 +38,7 @@ ADVERSARIAL = tuple(_TOWARDS_LABEL)
 
 
 def discriminator_loss(kind: str, real: Logits, fake: Logits, smoothing: float = 0.0) -> tuple[Scalar, Scalar]:
-    """Returns the discriminator's terms for the true and the generated batch; their mean is its loss.
+    """Return the discriminator's terms for the true and the generated batch; their mean is its loss.
 
     Args:
       kind: `vanilla`, cross-entropy (Goodfellow et al. 2014; Kanojia23 section 5.4); `lsgan`, least squares
@@ -53,7 +53,7 @@ def discriminator_loss(kind: str, real: Logits, fake: Logits, smoothing: float =
 
 
 def generator_loss(kind: str, fake: Logits) -> Scalar:
-    """Returns what the generator pays for `fake`, the discriminator's verdict on what it made.
+    """Return what the generator pays for `fake`, the discriminator's verdict on what it made.
 
     For `vanilla` and `lsgan` it is the distance from the label *real* (the non-saturating form); for
     `hinge` the negated mean. Labels are never smoothed here (Akshat23 figure 3.12).
@@ -107,7 +107,7 @@ RECONSTRUCTION: dict[str, Callable[..., Scalar]] = {'l1': l1, 'l2': l2, 'cross_e
 
 
 def reconstruction(kind: str, space: Space) -> Reconstruction:
-    """Returns the term called `kind`, one of `RECONSTRUCTION`, as it is for the targets of `space`."""
+    """Return the term called `kind`, one of `RECONSTRUCTION`, as it is for the targets of `space`."""
     if kind != 'cross_entropy' or not isinstance(space, Palette):
         return RECONSTRUCTION[kind]
     term = partial(soft_cross_entropy, shares=space.shares) if space.sigma else cross_entropy

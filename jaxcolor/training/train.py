@@ -19,7 +19,7 @@ from jaxcolor.errors import InterruptedRunError, UserError
 from jaxcolor.evaluation.evaluate import score_names
 from jaxcolor.evaluation.figures import sample_grid, write_png
 from jaxcolor.evaluation.report import Console
-from jaxcolor.storage import explain_refusal
+from jaxcolor.storage import REFUSALS, explain_refusal
 from jaxcolor.training import device_cache, palette, pretrained, train_metrics
 from jaxcolor.training.records import Records
 from jaxcolor.training.schedule import Schedule
@@ -64,7 +64,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
         restored = checkpoints.restore(abstract_state(config, system))
         step, state = restored or (0, fresh or create(config, system))
         with (
-            explain_refusal(workdir, '--workdir'),
+            explain_refusal(workdir, '--workdir', only=REFUSALS),
             Records(workdir, step) as records,
             Console(step, schedule.total) as console,
         ):

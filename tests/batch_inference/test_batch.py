@@ -20,7 +20,7 @@ from PIL import Image
 
 from jaxcolor import Colorizer, cli
 from jaxcolor.batch_inference import batch
-from jaxcolor.batch_inference.jobs import Filing
+from jaxcolor.batch_inference.jobs import JobFiles
 
 ROOT = Path(__file__).parents[2]
 
@@ -234,8 +234,8 @@ def test_pictures_in_flight_are_bounded(colorize, scans, tmp_path, monkeypatch):
 
         return call
 
-    monkeypatch.setattr(Filing, 'load', counted(1, Filing.load))
-    monkeypatch.setattr(Filing, 'save', counted(-1, Filing.save))
+    monkeypatch.setattr(JobFiles, 'load', counted(1, JobFiles.load))
+    monkeypatch.setattr(JobFiles, 'save', counted(-1, JobFiles.save))
     for bound, allowed in ((1, 1), (4 * 2 * 40 * 48, 4)):
         monkeypatch.setattr(batch, '_IN_FLIGHT', bound)
         monkeypatch.setattr(batch, '_BATCH_PIXELS', 1)

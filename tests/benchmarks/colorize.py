@@ -21,7 +21,7 @@ from PIL import Image
 
 from jaxcolor import Colorizer
 from jaxcolor.batch_inference import batch, discover
-from jaxcolor.batch_inference.jobs import Filing, Settings
+from jaxcolor.batch_inference.jobs import JobFiles, Settings
 from jaxcolor.imaging import photos
 from jaxcolor.inference.colorizer import Options
 
@@ -39,7 +39,7 @@ def compare_speed(folder: Path, colorizer: Colorizer, count: int, rounds: int) -
         print(f'{len(jobs)} photographs, {size / 1e6:.3f} megapixels in the mean, {os.cpu_count()} cores')
 
         def whole() -> None:
-            batch.run(colorizer, Filing(settings), jobs)
+            batch.run(colorizer, JobFiles(settings), jobs)
 
         def alone() -> None:
             for start in range(0, len(pictures), BATCH):
