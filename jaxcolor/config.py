@@ -81,6 +81,7 @@ def default() -> ml_collections.ConfigDict:
             'pretrained': {
                 'weights': '',  # of the encoder, for a new run: a file, hf:OWNER/NAME, efficientnet_lite0 or nothing
                 'sha256': '',  # which the file must have, where given
+                'model': '',  # of the whole generator, for a new run: photos, a run, *.safetensors or hf:OWNER/NAME
             },
             'sampling': 'none',  # dropout keeps it on in evaluation as well: the noise z of pix2pix
             'warmup_epochs': 0.0,  # reconstruction alone, before the discriminator joins

@@ -51,7 +51,9 @@ def get_config(name: str) -> ml_collections.ConfigDict:
     path, _, variants = find(name).partition(':')
     words = variants.split(',') if variants else []
     parts = dict(word.split('=', 1) for word in words if '=' in word)
-    config = runpy.run_path(path)['get_config'](','.join(word for word in words if '=' not in word))
+    own = ','.join(word for word in words if '=' not in word)
+    read = runpy.run_path(path)['get_config']
+    config = read(own) if own else read()  # a file without variants takes no argument
     for part, value in parts.items():
         if part not in _PARTS:
             raise UserError(f'--config={name}: {part} is no part; use {", ".join(_PARTS)}')

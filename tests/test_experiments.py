@@ -81,3 +81,10 @@ def test_the_public_names():
     assert jaxcolor.train.__module__ == jaxcolor.evaluate.__module__ == 'jaxcolor.training.train'
     with pytest.raises(AttributeError, match="has no attribute 'colourise'"):
         _ = jaxcolor.colourise
+
+
+def test_a_file_whose_function_takes_no_variant(tmp_path):
+    file = tmp_path / 'mine.py'
+    file.write_text('from jaxcolor import config as configs\n\ndef get_config():\n    return configs.default()\n')
+    assert experiments.get_config(str(file)).num_epochs == 45
+    assert experiments.get_config(f'{file}:generator=dcgan').generator.name == 'dcgan'

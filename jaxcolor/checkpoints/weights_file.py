@@ -23,7 +23,7 @@ from jaxcolor.errors import UserError
 
 _FORMAT = 'jaxcolor'
 _VERSION = '1'  # counts up when a config means other arrays; shapes are not checked, which takes seconds
-_PATHS = ('data.source', 'pretrained.weights')  # may say where files lie on somebody's machine
+_PATHS = ('data.source', 'pretrained.weights', 'pretrained.model')  # may say where files lie on somebody's machine
 
 
 def encode(config: ml_collections.ConfigDict, step: int, variables: dict[str, Any]) -> bytes:

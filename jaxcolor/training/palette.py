@@ -34,8 +34,13 @@ def resolve(
 ) -> None:
     """Fill in the colours of `config.space` if it is a palette that has none.
 
-    They are those of `stored`, the config of an earlier run in the same work directory, if its palette has the
-    same size, or spacing, and basis: so a run that resumes means the same classes. Otherwise they are learned.
+    They are those of `stored`, if its palette has the same size, or spacing, and basis: so a run that resumes, or
+    starts from a model, means the same classes. Otherwise they are learned.
+
+    Args:
+      config: of the run.
+      dataset: to learn from.
+      stored: the config of an earlier run in the same work directory, or of the model that this one starts from.
 
     Raises:
       UserError: see `learn`.

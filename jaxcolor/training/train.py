@@ -49,7 +49,10 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     configs.check(config, jax.device_count())
     before = stored(workdir)
     dataset = Dataset(config.data)
-    palette.resolve(config, dataset, before)
+    if before is None and config.pretrained.model:
+        palette.resolve(config, dataset, pretrained.load_model(config.pretrained.model).config)
+    else:
+        palette.resolve(config, dataset, before)
     system = build_system(config, parallel.AXIS, lambda: Schedule.of(config, dataset.steps_per_epoch).total)
     check_metric(config.early_stopping.metric, system.space)
     schedule = Schedule.of(config, dataset.steps_per_epoch)
@@ -164,7 +167,7 @@ def create(config: ml_collections.ConfigDict, system: System) -> TrainState:
     """Return the state before the first step, placed on the devices, with the weights of `config.pretrained`.
 
     Raises:
-      UserError: see `pretrained.load_backbone`.
+      UserError: see `pretrained.load_backbone` and `pretrained.load_generator`.
     """
     state = create_state(system, config.data.image_size, jax.random.key(config.seed))
     if config.pretrained.weights:
@@ -173,8 +176,15 @@ def create(config: ml_collections.ConfigDict, system: System) -> TrainState:
             system.generator, generator.params, generator.batch_stats, wanted.weights, wanted.sha256 or None
         )
         state = state.replace(generator=generator.replace(params=params, batch_stats=batch_stats))
-        if state.ema_params is not None:
-            state = state.replace(ema_params=jax.tree.map(jnp.copy, params))  # a step gives the memory of both away
+    if config.pretrained.model:
+        generator = state.generator
+        params, batch_stats = pretrained.load_generator(
+            generator.params, generator.batch_stats, config.pretrained.model
+        )
+        state = state.replace(generator=generator.replace(params=params, batch_stats=batch_stats))
+    if state.ema_params is not None:
+        # A step gives the memory of both away.
+        state = state.replace(ema_params=jax.tree.map(jnp.copy, state.generator.params))
     return parallel.replicate(state)
 
 

@@ -274,6 +274,14 @@ def test_a_palette_is_learned_once(config, tmp_path, caplog):
     assert caplog.text.count('colours learned from') == 1
     assert 'other settings' not in caplog.text
 
+    model = palette_config()  # a run that starts from this one means the same classes, and scores the same at once
+    model.update(num_steps=1)
+    model.pretrained.model = str(tmp_path)
+    model.generator_optimizer.learning_rate = 1e-12
+    started = train.train(model, tmp_path / 'another')
+    assert started['cross_entropy'] == pytest.approx(scores['cross_entropy'], rel=1e-4)
+    assert caplog.text.count('colours learned from') == 1
+
 
 def test_scores_of_every_space_fit_the_table():
     common = dict.fromkeys(SCORES, 0.5) | {'pictures': 3}
