@@ -72,7 +72,7 @@ def default() -> ml_collections.ConfigDict:
             'loss': {
                 'adversarial': 'vanilla',  # vanilla, lsgan or hinge
                 'adversarial_weight': 1.0,
-                'reconstruction': 'l1',  # l1 or l2, or cross_entropy for a palette
+                'reconstruction': 'l1',  # l1 or l2, my_losses:huber, or cross_entropy for a palette
                 'reconstruction_weight': 100.0,
                 'label_smoothing': 0.0,  # the discriminator's targets are 1 - s/2 and s/2
             },
@@ -93,6 +93,7 @@ def default() -> ml_collections.ConfigDict:
             'steps_per_call': 1,  # by accelerators, for networks that are through in no time; slower on CPUs
             # Compute activations again in the backward pass instead of keeping them; None: from 512 px on.
             'remat': ml_collections.config_dict.placeholder(bool),
+            'metrics': (),  # of your own, beside those that come along: ('my_metrics:warmth',)
             'log_every': 50,
             'eval_every': ml_collections.config_dict.placeholder(int),
             'checkpoint_every': ml_collections.config_dict.placeholder(int),

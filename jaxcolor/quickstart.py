@@ -15,7 +15,7 @@ from jaxcolor import Colorizer
 from jaxcolor.data.bundled import PHOTOGRAPHS, open_bundled, photograph
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation import figures, quality
-from jaxcolor.evaluation.baseline import worse_than_grey
+from jaxcolor.evaluation.scores import COLORFULNESS, PICTURES, SCORES, worse_than_grey
 from jaxcolor.imaging import resize
 from jaxcolor.inference import compilation_cache
 
@@ -23,13 +23,6 @@ _RUN = Path('runs', 'quickstart')
 _SHEET = Path('runs', 'photographs.png')
 _BLACK_AND_WHITE = 'camera'  # a photograph without a truth
 _SHOWN, _SCORED = 256, 128  # pixels
-_ROWS = (
-    ('PSNR', 'psnr', 'dB, more is better'),
-    ('SSIM', 'ssim', 'at most 1, more is better'),
-    ('MAE', 'mae', 'of 1, less is better'),
-    ('Delta E', 'delta_e', 'CIEDE2000, less is better'),
-    ('colorfulness', 'colorfulness', ''),
-)
 
 
 def colorize() -> None:
@@ -61,9 +54,11 @@ def table(colored: Mapping[str, UInt8[np.ndarray, 'n h w 3']], true: UInt8[np.nd
     scores = {name: quality.measure(images, true) for name, images in colored.items()}
     lines = [f'{"":14}' + ''.join(f'{name:>11}' for name in scores)]
     lines.append('-' * len(lines[0]))
-    for title, key, meaning in _ROWS:
+    truth = f'{COLORFULNESS.unit}; the true pictures: {quality.measure(true, true)["colorfulness"]:.3f}'
+    meanings = {key: score.meaning for key, score in PICTURES.items()} | {'colorfulness': truth}
+    for key, meaning in meanings.items():
+        title = SCORES[key].title
         lines.append(f'{title:14}' + ''.join(f'{each[key]:11.3f}' for each in scores.values()) + f'   {meaning}')
-    lines[-1] += f'(the true pictures: {quality.measure(true, true)["colorfulness"]:.3f})'
     for name, each in scores.items():
         if name != 'grey':
             worse = worse_than_grey(each, scores['grey'])

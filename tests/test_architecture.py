@@ -11,7 +11,7 @@ import jaxcolor
 # Each room imports only from rooms in lines above its own, and from itself.
 LINES = [
     'errors signals weights',
-    'hub storage xla_flags',
+    'hub own_parts storage xla_flags',
     'color',
     'imaging models',
     'config data',

@@ -5,7 +5,6 @@ import errno
 import gc
 import json
 import logging
-import math
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -20,22 +19,13 @@ from orbax.checkpoint import checkpoint_managers
 from jaxcolor.checkpoints import msgpack_handler
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
+from jaxcolor.evaluation.scores import goodness
 from jaxcolor.storage import explain_bucket, is_bucket, move_folder
-
-_HIGHER_IS_BETTER = ('psnr', 'ssim', 'colorfulness', 'accuracy')
 
 _LOG = logging.getLogger(__name__)
 
 # In a bucket no folder is renamed at once: there this file, written last, tells a checkpoint from half of one.
 _COMMIT = ocp.path.atomicity.COMMIT_SUCCESS_FILE
-
-
-def goodness(metric: str, scores: Mapping[str, int | float]) -> float:
-    """Return `metric` of `scores` so that more is better; minus infinity if it was not measured."""
-    value = scores.get(metric, math.nan)
-    if math.isnan(value):
-        return -math.inf
-    return value if metric in _HIGHER_IS_BETTER else -value
 
 
 def complete_steps(folder: epath.Path) -> list[int]:

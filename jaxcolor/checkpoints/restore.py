@@ -15,9 +15,10 @@ from flax import linen as nn
 from jaxcolor import config as configs
 from jaxcolor import storage, weights
 from jaxcolor.checkpoints import msgpack_handler
-from jaxcolor.checkpoints.manager import complete_steps, first_line, goodness
+from jaxcolor.checkpoints.manager import complete_steps, first_line
 from jaxcolor.checkpoints.model import Model, build
 from jaxcolor.errors import UserError
+from jaxcolor.evaluation.scores import goodness
 
 _LOG = logging.getLogger(__name__)
 

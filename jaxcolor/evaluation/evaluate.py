@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
@@ -19,20 +19,19 @@ from jaxcolor.evaluation import metrics
 
 Pictures = Float[Array, 'b h w 3']
 
-_NAMES = ('mae', 'psnr', 'ssim', 'delta_e')
-SCORES = (*_NAMES, *(f'grey_{name}' for name in _NAMES), 'colorfulness', 'true_colorfulness')
 
-
-def score_names(space: Space) -> tuple[str, ...]:
-    """Return the names of all scores in `space`: `SCORES`, of the pictures, then those of what the network says itself.
+def score_names(space: Space, own: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names of all scores in `space`: of the pictures, one's `own` among them, then of the network's output.
 
     Those are for a palette `accuracy`, `cross_entropy`, `rgb_distance`; otherwise `target_mae` and
     `target_mse`, in the scale of the network, and in RGB Keras' `accuracy`. `grey_*` are baselines again.
     """
+    compared = (*metrics.PICTURES, *own)
+    names = (*compared, *(f'grey_{name}' for name in compared), 'colorfulness', 'true_colorfulness')
     if space.categorical:
-        return (*SCORES, 'accuracy', 'grey_accuracy', 'cross_entropy', 'rgb_distance', 'grey_rgb_distance')
+        return (*names, 'accuracy', 'grey_accuracy', 'cross_entropy', 'rgb_distance', 'grey_rgb_distance')
     accuracy = ('accuracy',) if isinstance(space, Rgb) else ()
-    return (*SCORES, 'target_mae', 'target_mse', 'grey_target_mae', 'grey_target_mse', *accuracy)
+    return (*names, 'target_mae', 'target_mse', 'grey_target_mae', 'grey_target_mse', *accuracy)
 
 
 @functools.cache
@@ -68,6 +67,7 @@ def add_scores(
     space: Space,
     generator: nn.Module,
     axis_name: str,
+    own: Mapping[str, metrics.Metric],
     totals: Any,
     variables: Any,
     image: UInt8[Array, 'b h w 3'],
@@ -76,12 +76,13 @@ def add_scores(
 ) -> Any:
     """Add the scores of one batch, all devices' shares of it, to `totals`; rows that `mask` leaves out don't count.
 
-    Where `rng` is given, the generator's dropout draws from it: it should differ by batch and by device.
+    Metrics of one's `own` are by their names in records, see `metrics.own`. Where `rng` is given, the generator's
+    dropout draws from it: it should differ by batch and by device.
     """
     x, target = space.split(image)
     prediction = _predict(generator, variables, x, rng)
     generated, true, greyed = space.join(x, prediction), to_float(image), grey(x)
-    scores = metrics.score(generated, true, greyed)
+    scores = metrics.score(generated, true, greyed, own)
     if isinstance(space, Palette):
         size = prediction.shape[1:3]
         labels = space.labels(target, size)
@@ -96,7 +97,7 @@ def add_scores(
         scores |= _errors(prediction, target, space.target(greyed))
     if isinstance(space, Rgb):
         scores['accuracy'] = metrics.channel_accuracy(prediction, target)
-    names = score_names(space)
+    names = score_names(space, own)
     return totals.merge(_totals(names).gather_from_model_output(axis_name=axis_name, mask=mask, **scores))
 
 
@@ -124,6 +125,7 @@ def evaluate(
     variables: Any,
     batches: Iterable[dict[str, np.ndarray]],
     rng: PRNGKeyArray | None = None,
+    own: Iterable[str] = (),
 ) -> dict[str, int | float]:
     """Return the mean of each of `score_names` over all pictures of `batches`, and their number as `pictures`.
 
@@ -135,8 +137,9 @@ def evaluate(
       variables: the generator's.
       batches: `image` and `mask`, split among the devices.
       rng: for the generator's dropout, which is off without; a batch has the same key in every evaluation.
+      own: names of metrics of one's own, which `add` adds.
     """
-    totals = place(_totals(score_names(space)).empty())
+    totals = place(_totals(score_names(space, own)).empty())
     for number, batch in enumerate(batches):
         keys = () if rng is None else (jax.random.fold_in(rng, number),)
         totals = add(totals, variables, batch['image'], batch['mask'], *keys)

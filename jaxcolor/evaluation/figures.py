@@ -16,6 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 from PIL import Image, ImageDraw, ImageFont
 
+from jaxcolor.evaluation import scores
 from jaxcolor.storage import write_atomic
 
 Pictures = UInt8[np.ndarray, 'n h w 3'] | Float[np.ndarray, 'n h w 3']
@@ -37,7 +38,7 @@ _LOSSES = {
         'discriminator_fake': 'generated',
     },
 }
-_SCORES = {'psnr': ('PSNR', 'dB, higher is better'), 'delta_e': ('Delta E', 'CIEDE2000, lower is better')}
+_SCORES = {name: scores.SCORES[name] for name in ('psnr', 'delta_e')}
 
 
 def sample_grid(grey: Pictures, generated: Pictures, truth: Pictures) -> Image.Image:
@@ -94,10 +95,10 @@ def loss_curves(history: Sequence[Mapping[str, int | float]], path: epath.PathLi
     """
     series = _series(history)
     losses = {title: terms for title, terms in _LOSSES.items() if terms.keys() & series.keys()}
-    scores = {name: titles for name, titles in _SCORES.items() if name in series}
+    drawn = {name: score for name, score in _SCORES.items() if name in series}
     last = max((record['step'] for record in history), default=1)
 
-    count = len(losses) + len(scores)
+    count = len(losses) + len(drawn)
     columns = 2 if count in (2, 4) else max(1, count)
     rows = max(1, count // columns)
     layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12)
@@ -106,8 +107,8 @@ def loss_curves(history: Sequence[Mapping[str, int | float]], path: epath.PathLi
     for title, terms in losses.items():
         curves = {label: series[name] for name, label in terms.items() if name in series}
         _draw_losses(_panel(next(panels), title, 'loss', last), curves)
-    for name, (title, unit) in scores.items():
-        _draw_score(_panel(next(panels), title, unit, last), series[name], series.get(f'grey_{name}'))
+    for name, score in drawn.items():
+        _draw_score(_panel(next(panels), score.title, score.meaning, last), series[name], series.get(f'grey_{name}'))
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format='png')

@@ -4,13 +4,19 @@
 averages, and masks the pictures that only pad a batch.
 """
 
+import types
+from collections.abc import Callable, Mapping, Sequence
+
 import dm_pix
 import jax.numpy as jnp
 import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
+from jaxcolor import own_parts
 from jaxcolor.color.convert import rgb_to_lab
+from jaxcolor.errors import UserError
+from jaxcolor.evaluation import scores
 
 Pictures = Float[Array, 'b h w 3']
 Output = Float[Array, 'b h w c']
@@ -143,24 +149,44 @@ def cross_entropy(logits: Output, labels: Labels) -> Scores:
     return jnp.mean(optax.softmax_cross_entropy_with_integer_labels(logits, labels[..., 0]), axis=(1, 2))
 
 
-def compare(generated: Pictures, truth: Pictures) -> dict[str, Scores]:
-    """Every metric of pictures that were given colour, by name."""
-    metrics = {'mae': mae, 'psnr': psnr, 'ssim': ssim, 'delta_e': delta_e}
-    return {name: metric(generated, truth) for name, metric in metrics.items()} | {
-        'colorfulness': colorfulness(generated)
-    }
+Metric = Callable[[Pictures, Pictures], Scores]
+
+PICTURES: dict[str, Metric] = {'psnr': psnr, 'ssim': ssim, 'mae': mae, 'delta_e': delta_e}
+_NONE: Mapping[str, Metric] = types.MappingProxyType({})
 
 
-def score(generated: Pictures, truth: Pictures, grey: Pictures) -> dict[str, Scores]:
-    """Every metric by the name it has in `evaluations.jsonl`.
+def own(names: Sequence[str]) -> dict[str, Metric]:
+    """Return metrics of one's own, `my_metrics:warmth` say, by the names that they have in records.
+
+    Raises:
+      UserError: there is no such function, or its name is taken.
+    """
+    found = {}
+    for name in names:
+        key = scores.key(name)
+        if key in scores.SCORES or key in found:
+            raise UserError(f'metrics={name}: there is a score of that name already; name the function otherwise')
+        scores.find(name)
+        found[key] = own_parts.find('metrics', name, {})
+    return found
+
+
+def compare(generated: Pictures, truth: Pictures, own: Mapping[str, Metric] = _NONE) -> dict[str, Scores]:
+    """Every metric of pictures that were given colour, by name; and those of one's `own`."""
+    compared = {name: metric(generated, truth) for name, metric in {**PICTURES, **own}.items()}
+    return {**compared, 'colorfulness': colorfulness(generated)}
+
+
+def score(generated: Pictures, truth: Pictures, grey: Pictures, own: Mapping[str, Metric] = _NONE) -> dict[str, Scores]:
+    """Every metric, and one's `own`, by the name it has in `evaluations.jsonl`.
 
     `grey_*` is what leaving the picture grey would score against the same truth: the baseline without which
     the numbers say nothing.
     """
-    baselines = compare(grey, truth)
+    baselines = compare(grey, truth, own)
     del baselines['colorfulness']  # 0
     return {
-        **compare(generated, truth),
+        **compare(generated, truth, own),
         **{f'grey_{name}': baseline for name, baseline in baselines.items()},
         'true_colorfulness': colorfulness(truth),
     }

@@ -7,20 +7,7 @@ from types import TracebackType
 import jax
 from tqdm import tqdm
 
-from jaxcolor.evaluation.baseline import worse_than_grey
-
-_ROWS = (
-    ('PSNR', 'psnr', 'dB, more is better'),
-    ('SSIM', 'ssim', 'at most 1, more is better'),
-    ('MAE', 'mae', 'of 1, less is better'),
-    ('Delta E', 'delta_e', 'CIEDE2000, less is better'),
-    ('accuracy', 'accuracy', 'of 1, more is better'),
-    ('cross-entropy', 'cross_entropy', 'nats, less is better'),
-    ('RGB distance', 'rgb_distance', 'on 0-255, less is better'),
-    ('target MAE', 'target_mae', "in the network's scale, less is better"),
-    ('target MSE', 'target_mse', "in the network's scale, less is better"),
-    ('colorfulness', 'colorfulness', ''),
-)
+from jaxcolor.evaluation.scores import COLORFULNESS, SCORES, Score, worse_than_grey
 
 
 class Console:
@@ -80,11 +67,15 @@ def table(scores: Mapping[str, int | float]) -> str:
     """Return the scores as a small table: ours against leaving the pictures grey."""
     lines = [f'{scores["pictures"]} test pictures{_unreadable(scores)}', f'{"ours":>25}{"grey":>9}', '-' * 34]
     baselines = {'grey_colorfulness': 0.0, **scores}
-    for title, name, meaning in _ROWS:
-        if name in scores:
-            baseline = _rounded(baselines[f'grey_{name}']) if f'grey_{name}' in baselines else ''
-            lines.append(f'{title:<16}{_rounded(scores[name]):>9}{baseline:>9}   {meaning}'.rstrip())
-    lines[-1] += f'   (the true pictures: {scores["true_colorfulness"]:.3f})'
+    known = {name: score for name, score in SCORES.items() if name in scores}
+    others = [name.removeprefix('grey_') for name in scores if name.startswith('grey_')]
+    own = {name: Score(name, 'a metric of your own') for name in others if name not in known}
+    for name, score in (own | known).items():
+        baseline = _rounded(baselines[f'grey_{name}']) if f'grey_{name}' in baselines else ''
+        meaning = score.meaning if name in SCORES else score.unit
+        if score is COLORFULNESS:
+            meaning = f'{score.unit}; the true pictures: {scores["true_colorfulness"]:.3f}'
+        lines.append(f'{score.title:<16}{_rounded(scores[name]):>9}{baseline:>9}   {meaning}')
     grey = {name.removeprefix('grey_'): value for name, value in scores.items() if name.startswith('grey_')}
     if worse := worse_than_grey(scores, grey):
         lines.append(f'worse than leaving the pictures grey by: {worse}')

@@ -9,8 +9,6 @@ other than `params` is in the collection `batch_stats`, mutable in training.
 """
 
 import dataclasses
-import difflib
-import importlib
 import itertools
 import typing
 from collections.abc import Mapping
@@ -20,6 +18,7 @@ import jax.numpy as jnp
 from flax import linen as nn
 from jax.typing import DTypeLike
 
+from jaxcolor import own_parts
 from jaxcolor.errors import UserError
 from jaxcolor.models.conv_unet import ConvUNet
 from jaxcolor.models.dcgan import DCGAN
@@ -99,18 +98,7 @@ def find(role: str, name: str) -> type[nn.Module]:
     Raises:
       UserError: there is none.
     """
-    known = {'generator': GENERATORS, 'discriminator': DISCRIMINATORS}[role]
-    if name in known:
-        return known[name]
-    path, colon, attribute = str(name).partition(':')
-    if not colon:
-        near = difflib.get_close_matches(str(name), known, 1)
-        guess = f'; did you mean {near[0]}?' if near else '; or use my_module:MyNet'
-        raise UserError(f'unknown {role} {name!r}; known: {", ".join(known)}{guess}')
-    try:
-        found = getattr(importlib.import_module(path), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UserError(f'{role}.name={name}: {error}; put the folder of {path}.py into PYTHONPATH') from error
+    found = own_parts.find(f'{role}.name', name, {'generator': GENERATORS, 'discriminator': DISCRIMINATORS}[role])
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise UserError(f'{role}.name={name} is no Linen module; use a subclass of flax.linen.Module')
     return found

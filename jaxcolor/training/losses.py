@@ -2,14 +2,17 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import cast
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int
 
+from jaxcolor import own_parts
 from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import Space, Target
+from jaxcolor.errors import UserError
 
 Logits = Float[Array, 'b *patches']
 Picture = Float[Array, 'b h w c']
@@ -107,8 +110,15 @@ RECONSTRUCTION: dict[str, Callable[..., Scalar]] = {'l1': l1, 'l2': l2, 'cross_e
 
 
 def reconstruction(kind: str, space: Space) -> Reconstruction:
-    """Return the term called `kind`, one of `RECONSTRUCTION`, as it is for the targets of `space`."""
+    """Return the term called `kind`, of `RECONSTRUCTION` or one's own, as it is for the targets of `space`.
+
+    Raises:
+      UserError: there is no such term.
+    """
     if kind != 'cross_entropy' or not isinstance(space, Palette):
-        return RECONSTRUCTION[kind]
+        found = own_parts.find('loss.reconstruction', kind, RECONSTRUCTION)
+        if not callable(found):
+            raise UserError(f'loss.reconstruction={kind} is no function; use one of (prediction, target), a number')
+        return cast(Reconstruction, found)
     term = partial(soft_cross_entropy, shares=space.shares) if space.sigma else cross_entropy
     return partial(term, class_weights=space.class_weights())

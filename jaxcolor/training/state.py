@@ -71,7 +71,8 @@ class Loss:
 
     def __post_init__(self) -> None:
         check_known('loss.adversarial', self.adversarial, losses.ADVERSARIAL)
-        check_known('loss.reconstruction', self.reconstruction, losses.RECONSTRUCTION)
+        if ':' not in self.reconstruction:  # of one's own; `losses.reconstruction` finds it
+            check_known('loss.reconstruction', self.reconstruction, losses.RECONSTRUCTION)
         if not 0 <= self.label_smoothing < 1:
             raise UserError(f'loss.label_smoothing={self.label_smoothing} is not in [0, 1); 0 leaves labels hard')
         if self.adversarial == 'hinge' and self.label_smoothing:

@@ -1,6 +1,7 @@
 """The training program: step, log, evaluate, save, and stop when asked to."""
 
 import contextlib
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -10,7 +11,7 @@ import ml_collections
 from etils import epath
 
 from jaxcolor import config as configs
-from jaxcolor.checkpoints.manager import Checkpoints, goodness
+from jaxcolor.checkpoints.manager import Checkpoints
 from jaxcolor.checkpoints.workdir import check_model, claim, stored
 from jaxcolor.color.spaces import Space
 from jaxcolor.data.dataset import Dataset
@@ -19,6 +20,7 @@ from jaxcolor.errors import InterruptedRunError, UserError
 from jaxcolor.evaluation.evaluate import score_names
 from jaxcolor.evaluation.figures import sample_grid, write_png
 from jaxcolor.evaluation.report import Console
+from jaxcolor.evaluation.scores import goodness
 from jaxcolor.storage import REFUSALS, explain_refusal
 from jaxcolor.training import device_cache, palette, pretrained, train_metrics
 from jaxcolor.training.records import Records
@@ -54,7 +56,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     else:
         palette.resolve(config, dataset, before)
     system = build_system(config, parallel.AXIS, lambda: Schedule.of(config, dataset.steps_per_epoch).total)
-    check_metric(config.early_stopping.metric, system.space)
+    check_metric(config.early_stopping.metric, system.space, config.metrics)
     schedule = Schedule.of(config, dataset.steps_per_epoch)
     if config.data.cache == 'device':
         device_cache.check(dataset)
@@ -193,13 +195,13 @@ def abstract_state(config: ml_collections.ConfigDict, system: System) -> TrainSt
     return jax.eval_shape(partial(create_state, system, config.data.image_size, jax.random.key(config.seed)))
 
 
-def check_metric(metric: str, space: Space) -> None:
-    """Check that an evaluation in `space` has the score `metric`, and that a generator can better it.
+def check_metric(metric: str, space: Space, own: Sequence[str] = ()) -> None:
+    """Check that an evaluation in `space` has the score `metric`, or one's `own`, and that a generator can better it.
 
     Raises:
       UserError: it has not, or it is the score of grey or true pictures.
     """
-    known = [name for name in score_names(space) if not name.startswith(('grey_', 'true_'))]
+    known = [name for name in (*score_names(space), *own) if not name.startswith(('grey_', 'true_'))]
     if metric not in known:
         raise UserError(
             f'early_stopping.metric={metric!r} is not measured of a generator in space {space.name!r}; '
@@ -228,7 +230,7 @@ def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> 
     dataset = Dataset(config.data)
     palette.resolve(config, dataset, before)
     system = build_system(config, parallel.AXIS)
-    check_metric(config.early_stopping.metric, system.space)
+    check_metric(config.early_stopping.metric, system.space, config.metrics)
     check_model(workdir, before, config)
     with contextlib.closing(Checkpoints(workdir, metric=config.early_stopping.metric)) as checkpoints:
         best = config.early_stopping.patience is not None

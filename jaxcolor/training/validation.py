@@ -13,6 +13,7 @@ from tqdm import tqdm
 from jaxcolor.data import pipeline
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
+from jaxcolor.evaluation import metrics
 from jaxcolor.evaluation.evaluate import Colorings, add_scores, colorize, evaluate
 from jaxcolor.training.state import System, TrainState
 
@@ -27,7 +28,8 @@ class Validation:
         self._pictures = len(dataset.test.source)
         self._batches = math.ceil(self._pictures / config.data.batch_size)
         self._rng = jax.random.key(config.seed) if config.sampling == 'dropout' else None
-        self._add = self._mapped(partial(add_scores, system.space, system.generator, parallel.AXIS))
+        self._own = metrics.own(config.metrics)
+        self._add = self._mapped(partial(add_scores, system.space, system.generator, parallel.AXIS, self._own))
         self._colorize = jax.jit(partial(colorize, system.space, system.generator))
 
     def _mapped(self, add: Any) -> Any:
@@ -46,7 +48,8 @@ class Validation:
             self._dataset, process_index=jax.process_index(), process_count=jax.process_count()
         )
         variables, space = state.inference_variables, self._system.space
-        scores = evaluate(space, self._add, parallel.replicate, variables, self._sharded(batches), self._rng)
+        inputs = variables, self._sharded(batches), self._rng, self._own
+        scores = evaluate(space, self._add, parallel.replicate, *inputs)
         if unreadable := self._pictures - scores['pictures']:
             scores['unreadable'] = unreadable
         pictures = self._colorize(variables, pipeline.test_samples(self._dataset, _SAMPLES), self._rng)

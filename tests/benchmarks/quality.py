@@ -35,7 +35,7 @@ from jaxcolor.color.resampling import shrink
 from jaxcolor.data.folder import SPLITS, open_folder
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation import figures, metrics, quality
-from jaxcolor.evaluation.baseline import worse_than_grey
+from jaxcolor.evaluation.scores import worse_than_grey
 from jaxcolor.imaging import resize
 from jaxcolor.imaging.photos import PhotoError
 from jaxcolor.inference import compilation_cache

@@ -6,7 +6,7 @@ import skimage.color
 
 from jaxcolor.color.convert import to_float
 from jaxcolor.evaluation import metrics, quality
-from jaxcolor.evaluation.baseline import worse_than_grey
+from jaxcolor.evaluation.scores import worse_than_grey
 
 
 @pytest.fixture(scope='module')

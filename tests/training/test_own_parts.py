@@ -1,9 +1,14 @@
-"""A network of the user's own, in a module that the package does not know, trains and colours."""
+"""Networks, losses and metrics of the user's own, in a module that the package does not know."""
+
+import json
 
 import numpy as np
+import pytest
 
-from jaxcolor import Colorizer, train
+from jaxcolor import Colorizer, evaluate, train
 from jaxcolor import config as configs
+from jaxcolor.errors import UserError
+from jaxcolor.evaluation.report import table
 
 MODULE = """
 import jax.numpy as jnp
@@ -27,21 +32,73 @@ class Pointwise(nn.Module):
     def __call__(self, x, train):
         x = nn.relu(nn.Conv(self.filters, (3, 3), dtype=self.dtype)(x))
         return jnp.tanh(nn.Conv(self.out_channels, (1, 1), dtype=self.dtype)(x)).astype(jnp.float32)
+
+
+def quartic(prediction, target):
+    return jnp.mean((prediction - target) ** 4)
+
+
+def warmth(generated, true):
+    return jnp.mean(generated[..., 0] - generated[..., 2], axis=(1, 2))
+
+
+warmth.higher_is_better = True
+shade = 0.5
+
+
+def psnr(generated, true):
+    return jnp.zeros(len(true))
 """
 
 
-def test_a_network_of_ones_own_trains_and_colours(tmp_path, monkeypatch):
-    (tmp_path / 'own_networks.py').write_text(MODULE)
+@pytest.fixture
+def config(tmp_path, monkeypatch):
+    (tmp_path / 'own_parts_of_a_user.py').write_text(MODULE)
     monkeypatch.syspath_prepend(tmp_path)
     config = configs.default()
-    configs.choose(config, 'generator', 'own_networks:Pointwise', filters=6)
+    configs.choose(config, 'generator', 'own_parts_of_a_user:Pointwise', filters=6)
     configs.smoke(config, image_size=16)
     config.discriminator = None
-    config.update(num_steps=2, eval_every=2, checkpoint_every=2)
+    config.update(num_steps=2, eval_every=1, checkpoint_every=2)
     config.data.source = 'bundled'
+    return config
+
+
+def test_a_network_a_loss_and_a_metric_of_ones_own(config, tmp_path):
+    config.loss.reconstruction = 'own_parts_of_a_user:quartic'
+    config.metrics = ('own_parts_of_a_user:warmth',)
+    config.early_stopping.update(metric='own_parts_of_a_user:warmth', patience=9)
     scores = train(config, tmp_path / 'run')
-    assert scores['step'] == 2
+    lines = [json.loads(line) for line in (tmp_path / 'run' / 'evaluations.jsonl').read_text().splitlines()]
+    assert [line['step'] for line in lines] == [1, 2]
+    assert scores['step'] == max(lines, key=lambda line: line['warmth'])['step']
+    assert scores['grey_warmth'] == pytest.approx(0, abs=1e-5)
+    (row,) = (line for line in table(scores).splitlines() if line.startswith('warmth'))
+    assert 'a metric of your own' in row
+    losses = json.loads((tmp_path / 'run' / 'losses.jsonl').read_text().splitlines()[0])
+    assert 0 < losses['reconstruction'] < 0.05  # of a fourth power; L1 is ten times that
+    assert evaluate(config, tmp_path / 'run')['warmth'] == pytest.approx(scores['warmth'], rel=1e-4)
     colorizer = Colorizer.restore(str(tmp_path / 'run'))
     assert colorizer.generator.filters == 6
     grey = np.full((20, 24, 1), 100, np.uint8)
     assert colorizer(grey).shape == (20, 24, 3)
+
+
+@pytest.mark.parametrize(
+    ('changes', 'message'),
+    [
+        ({'metrics': ('own_parts_of_a_user:cold',)}, "has no attribute 'cold'; put the folder of"),
+        ({'metrics': ('own_parts_of_a_user:shade',)}, 'metric=own_parts_of_a_user:shade is no function'),
+        ({'metrics': ('own_parts_of_a_user:psnr',)}, 'there is a score of that name already'),
+        ({'metrics': ('warmth',)}, "metric='warmth' is unknown; known: psnr,"),
+        ({'loss.reconstruction': 'own_parts_of_a_user:shade'}, 'is no function'),
+        ({'loss.reconstruction': 'no_such_module:huber'}, 'no_such_module:huber: No module named'),
+        ({'loss.reconstruction': 'l3'}, 'l3'),
+        ({'early_stopping.metric': 'own_parts_of_a_user:warmth'}, 'is not measured'),
+    ],
+)
+def test_a_part_that_is_none(config, tmp_path, changes, message):
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(UserError, match=message):
+        train(config, tmp_path / 'run')
+    assert not (tmp_path / 'run').exists()

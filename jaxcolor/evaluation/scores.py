@@ -1,0 +1,87 @@
+"""What is measured: one registry for tables, curves, early stopping and the choice of the best checkpoint.
+
+The functions are in `metrics`, under these names. This file imports neither JAX nor what it needs: inference reads it.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from jaxcolor import own_parts
+from jaxcolor.errors import UserError
+
+
+class Score(NamedTuple):
+    """How a score is shown and compared."""
+
+    title: str
+    unit: str
+    higher_is_better: bool = False
+
+    @property
+    def meaning(self) -> str:
+        """The unit, and what to wish for."""
+        return f'{self.unit}, {"more" if self.higher_is_better else "less"} is better'
+
+
+PICTURES = {
+    'psnr': Score('PSNR', 'dB', higher_is_better=True),
+    'ssim': Score('SSIM', 'at most 1', higher_is_better=True),
+    'mae': Score('MAE', 'of 1'),
+    'delta_e': Score('Delta E', 'CIEDE2000'),
+}
+COLORFULNESS = Score('colorfulness', 'on 0-255', higher_is_better=True)
+SCORES = {
+    **PICTURES,
+    'accuracy': Score('accuracy', 'of 1', higher_is_better=True),
+    'cross_entropy': Score('cross-entropy', 'nats'),
+    'rgb_distance': Score('RGB distance', 'on 0-255'),
+    'target_mae': Score('target MAE', "in the network's scale"),
+    'target_mse': Score('target MSE', "in the network's scale"),
+    'colorfulness': COLORFULNESS,
+}
+
+
+def find(name: str) -> Score:
+    """Return the score called `name`: one of `SCORES`, or `my_metrics:warmth`, see `docs/own-parts.md`.
+
+    A function of one's own has the attribute `higher_is_better = True` where that is so.
+
+    Raises:
+      UserError: there is none.
+    """
+    found = own_parts.find('metric', name, SCORES)
+    if isinstance(found, Score):
+        return found
+    if not callable(found):
+        raise UserError(f'metric={name} is no function; use one of (generated, true) that returns a number a picture')
+    return Score(key(name), 'a metric of your own', higher_is_better=getattr(found, 'higher_is_better', False))
+
+
+def key(name: str) -> str:
+    """Return the name that a score has in records: that of the function, for one's own."""
+    return name.rpartition(':')[2]
+
+
+def goodness(name: str, scores: Mapping[str, int | float]) -> float:
+    """Return the score called `name` so that more is better; minus infinity if it was not measured.
+
+    Raises:
+      UserError: see `find`.
+    """
+    value = scores.get(key(name), math.nan)
+    if math.isnan(value):
+        return -math.inf
+    return value if find(name).higher_is_better else -value
+
+
+def worse_than_grey(scores: Mapping[str, int | float], baselines: Mapping[str, int | float]) -> str:
+    """Name the scores of `PICTURES` by which they would better have been left grey; empty if there are none.
+
+    Args:
+      scores: of the pictures, see `metrics.compare`.
+      baselines: of the same pictures in grey.
+    """
+    return ', '.join(
+        score.title for name, score in PICTURES.items() if goodness(name, scores) < goodness(name, baselines)
+    )
