@@ -5,6 +5,7 @@ import functools
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -113,7 +114,7 @@ def _line(scores: dict[str, object]) -> bytes:
     return f'{json.dumps(scores)}\n'.encode()
 
 
-def _read(path: Path) -> list[dict]:
+def _read(path: Path) -> list[dict[str, Any]]:
     """Return the lines that are whole: the last may not be, of a run that was killed."""
     lines = []
     for text in path.read_text().splitlines() if path.exists() else ():

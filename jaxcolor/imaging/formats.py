@@ -52,7 +52,9 @@ class _TiffFile(TiffImagePlugin.TiffImageFile):
 
     def load_prepare(self) -> None:
         if self._im is None:
-            self.im = Image.core.new(self.mode, self._tile_size)
+            self.im = Image.core.new(  # type: ignore[attr-defined]
+                self.mode, self._tile_size
+            )
         super().load_prepare()
 
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from jaxcolor.data import pipeline
 from jaxcolor.data.dataset import Dataset
+from jaxcolor.data.loading import Batch
 from jaxcolor.distributed import parallel
 from jaxcolor.evaluation import metrics
 from jaxcolor.evaluation.evaluate import Colorings, add_scores, colorize, evaluate
@@ -55,7 +56,7 @@ class Validation:
         pictures = self._colorize(variables, pipeline.test_samples(self._dataset, _SAMPLES), self._rng)
         return scores, Colorings(*jax.device_get(pictures))
 
-    def _sharded(self, batches: Iterable[pipeline.Batch]) -> Iterator[dict[str, np.ndarray]]:
+    def _sharded(self, batches: Iterable[Batch]) -> Iterator[dict[str, np.ndarray]]:
         """Yield `batches` split among the devices."""
         disable = True if jax.process_index() else None
         shown = tqdm(batches, 'evaluating', self._batches, unit='batch', delay=2, leave=False, disable=disable)
