@@ -166,10 +166,11 @@ def from_json(text: str) -> ml_collections.ConfigDict:
     return ml_collections.ConfigDict(json.loads(text))
 
 
-def _leaves(tree: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+def leaves(tree: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:
+    """Yield the fields of nested mappings by their dotted names, each with its value."""
     if isinstance(tree, Mapping):
         for key, value in tree.items():
-            yield from _leaves(value, f'{prefix}.{key}' if prefix else key)
+            yield from leaves(value, f'{prefix}.{key}' if prefix else key)
     else:
         yield prefix, tree
 
@@ -196,7 +197,7 @@ def clear(config: ml_collections.ConfigDict, field: str) -> None:
     Raises:
       UserError: it is not optional, or there is no such field.
     """
-    known = _defaults(config)
+    known = defaults(config)
     if field == 'discriminator':
         config.discriminator = None
     elif field not in known:
@@ -209,16 +210,16 @@ def clear(config: ml_collections.ConfigDict, field: str) -> None:
 
 def _with_defaults(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Every field with its value, which is the default where the config has none."""
-    return _defaults(config) | dict(_leaves(config.to_dict()))
+    return defaults(config) | dict(leaves(config.to_dict()))
 
 
-def _defaults(config: ml_collections.ConfigDict) -> dict[str, Any]:
+def defaults(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Return the default of every field, those of the config's parts included."""
     known = default()
     for section in ('space', 'generator', 'discriminator'):
         chosen = config.get(section)
         known[section] = ml_collections.ConfigDict(_named(section, chosen.name)) if chosen else None
-    return dict(_leaves(from_json(to_json(known)).to_dict()))
+    return dict(leaves(from_json(to_json(known)).to_dict()))
 
 
 def model_differences(old: ml_collections.ConfigDict, new: ml_collections.ConfigDict) -> dict[str, tuple[Any, Any]]:

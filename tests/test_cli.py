@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from jaxcolor import cli
+from jaxcolor import cli, experiments
+from jaxcolor import config as configs
 
 ROOT = Path(__file__).parents[1]
 
@@ -112,7 +113,15 @@ def test_configs_are_listed_and_shown(capsys):
     assert [line.split()[0] for line in lines] == sorted(path.stem for path in (ROOT / 'configs').glob('*.py'))
     assert all(len(line.split()) > 5 for line in lines)
     assert cli.main(['train', 'quickstart:smoke', '--show']) == 0
-    assert 'num_steps: 24\n' in capsys.readouterr().out
+    shown = capsys.readouterr().out.splitlines()
+    assert 'num_steps = 24  # default None' in shown
+    assert "generator_optimizer.schedule = 'constant'  # or cosine or linear, to 0 at the end" in shown
+    (resize,) = (line for line in shown if line.startswith('data.resize = '))
+    assert resize.endswith(
+        "# In training, scale the shorter side to this and crop `image_size` out of it (pix2pix' jitter)"
+    )
+    assert any(line.startswith('generator.skips = True  # whether levels are joined') for line in shown)
+    assert len(shown) == len(dict(configs.leaves(experiments.get_config('quickstart:smoke').to_dict())))
     assert cli.main(['train', 'quickstart', '--show', '--config.num_steps=3']) == 1
     assert '--config.num_steps=3 does not go with --show' in capsys.readouterr().err
     assert cli.main(['train']) == 1

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser, mode: str) -> None:
         'config', nargs='?', metavar='CONFIG', help='NAME[:variant] of --list, or the path of a config file'
     )
     parser.add_argument('--list', action='store_true', help='print the configs that come along, with a line each')
-    parser.add_argument('--show', action='store_true', help='print every field of CONFIG with its value')
+    parser.add_argument('--show', action='store_true', help='print every field of CONFIG: value, meaning, default')
     parser.add_argument('--workdir', metavar='DIR', help='where the run lives; runs/<name of the config> if left out')
     parser.add_argument('--multihost', action='store_true', help='join the other hosts; each runs this line')
     parser.set_defaults(run=functools.partial(run, mode=mode))
@@ -43,7 +43,9 @@ def run(arguments: argparse.Namespace, mode: str) -> int:
     if arguments.config is None:
         raise UserError('CONFIG is missing; jaxcolor train --list prints those that come along')
     if arguments.show:
-        print(experiments.get_config(arguments.config))
+        from jaxcolor.cli import show
+
+        print(show.table(experiments.get_config(arguments.config)))
         return 0
     from jaxcolor import main  # its flags are absl's
 

@@ -23,10 +23,15 @@ from jaxcolor.models.layers import (
 class ConvUNet(WithoutDropout, nn.Module):
     """Generator of Mehani23 Figures 28 and 29 (Ronneberger et al. 2015), as Keras builds it.
 
-    `depth` levels of `filters * 2^i` channels, each of two 3x3 convolutions with BatchNorm and LeakyReLU; max
-    pools between them. On the way up a 2x2 transposed convolution, the level's skip before it, and two 3x3
-    convolutions with BatchNorm and ReLU; last a 1x1 convolution. `UNet` has one, strided, convolution where
-    this has two and a pool.
+    Levels of two 3x3 convolutions with BatchNorm and LeakyReLU; max pools between them. In the decoder a 2x2 transposed
+    convolution, the level's skip before it, and two 3x3 convolutions with BatchNorm and ReLU; last a 1x1 convolution.
+    `UNet` has one, strided, convolution where this has two and a pool.
+
+    Attributes:
+      out_channels: set by the space.
+      filters: channels of the outermost level; each further one has twice as many.
+      depth: how many levels.
+      output_activation: `identity`, `tanh`, `sigmoid` or `relu`.
     """
 
     out_channels: int = 3

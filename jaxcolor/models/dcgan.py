@@ -22,6 +22,10 @@ class DCGAN(WithoutDropout, nn.Module):
     after the activation, nearest-neighbour upsampling. The figure names no initialiser, so Keras' default,
     Glorot uniform, is part of it: its wide layers learn slowly from N(0, 0.02). Only the last scale starts
     elsewhere, at 0.1.
+
+    Attributes:
+      out_channels: set by the space.
+      filters: channels of the first convolution; the widest has eight times as many.
     """
 
     output_activation: ClassVar[str] = 'tanh'

@@ -25,12 +25,18 @@ from jaxcolor.models.layers import (
 class PatchGAN(nn.Module):
     """Judge overlapping patches (Kanojia23 section 5.3; Isola et al. 2017).
 
-    `n_layers` + 1 convolutions of 4x4, the first without norm, and one of stride 1 to a logit. Those before
-    the last of the `n_layers` + 1 have stride 2, or the first `strided_layers`. Widths double from `filters` up
-    to eight times it. With padding 1, `n_layers` 1, 2, 3 see patches of 16, 34, 70 pixels.
+    4x4 convolutions, the first without norm, and one of stride 1 to a logit. With padding 1, `n_layers` of 1, 2 and 3
+    see patches of 16, 34 and 70 pixels.
 
-    `style` 'keras' (see `Style`) is the discriminator of Akshat23 Figure 3.11, which has spectral norm only
-    where the stride is 2; 'pytorch' has it everywhere.
+    Attributes:
+      filters: channels of the first convolution; they double up to eight times that.
+      n_layers: one less than there are convolutions before the one to the logit.
+      strided_layers: how many of those, from the first on, have stride 2; None: `n_layers`.
+      norm: `batch`, `instance` or `none`.
+      spectral_norm: power iterations of spectral norm at each step; 0 has none.
+      style: `pytorch`; or `keras`, the discriminator of Akshat23 Figure 3.11, which has spectral norm only where the
+        stride is 2. See `layers.Style`.
+      initializer: of kernels: `normal`, N(0, 0.02), or `glorot`, uniform.
     """
 
     filters: int = 64
@@ -96,13 +102,21 @@ class PatchGAN(nn.Module):
 class DenseDiscriminator(nn.Module):
     """Judge the whole picture: convolutions, then dense layers (Mehani23 Figure 6, but returning logits).
 
-    'same' convolutions of `widths` channels and of `kernel_sizes`, each followed by `norm` and ReLU; every
-    `convs_per_pool`-th halves the picture, by `pool` 'average' or 'max', or 'stride' its own, and is followed
-    by `dropout`. Then dense layers of the `hidden` widths, each followed by its `activation`, `hidden_norm`
-    and `hidden_dropout`, and one to the logit. All has Keras' defaults. `conditional` shows it the grey
-    picture beside the colour.
+    'same' convolutions, each followed by `norm` and ReLU, then dense layers, then one to the logit. All has Keras'
+    defaults. Mehani23 Figure 19 is colour alone, max pools and three hidden layers; Ramlal's six blocks are strided.
 
-    Mehani23 Figure 19 is colour alone, max pools and three hidden layers; Ramlal's six blocks are strided.
+    Attributes:
+      widths: channels of each convolution.
+      kernel_sizes: of each convolution.
+      convs_per_pool: after so many the picture is halved, and dropout follows.
+      pool: what halves it: `average`, `max`, or `stride`, the convolution's own.
+      norm: of the convolutions: `batch`, `instance` or `none`.
+      dropout: the rate after each halving.
+      hidden: widths of the dense layers.
+      activation: of the dense layers, by name.
+      hidden_norm: of the dense layers.
+      hidden_dropout: the rate after each of them.
+      conditional: whether it sees the grey picture beside the colour.
     """
 
     widths: tuple[int, ...] = (32, 32, 64, 64)

@@ -20,14 +20,19 @@ _torch_uniform = nn.initializers.variance_scaling(1 / 3, 'fan_in', 'uniform')  #
 class ResNetUNet(WithoutDropout, nn.Module):
     """Generator of Kanojia23 sections 4.4 and 6.3.
 
-    The seed tells the encoder alone. Its cited source (Shariatnia 2020, "Colorizing black & white images with
+    The report tells the encoder alone. Its cited source (Shariatnia 2020, "Colorizing black & white images with
     U-Net and conditional GAN") takes the rest from fastai, `DynamicUnet(body, n_out=2, size=256)`, version 2.4
     with all its defaults, and so does this: not normalised but for the skips and the encoder's output, an
     input concatenated to the last features, a residual block, a 1x1 convolution and no output activation. The
-    seed's pictures are not normalised to ImageNet's mean and spread, pretrained encoder or not.
+    report's pictures are not normalised to ImageNet's mean and spread, pretrained encoder or not.
 
     The encoder's parameters are under `backbone`. fastai starts BatchNorm's biases at 0.001 and the output's
     bias from N(0, 0.01); here both start at 0.
+
+    Attributes:
+      out_channels: set by the space.
+      filters: channels of the ResNet's first convolution; pretrained weights have 64.
+      output_activation: `identity`, `tanh`, `sigmoid` or `relu`.
     """
 
     out_channels: int = 2

@@ -26,19 +26,33 @@ from jaxcolor.models.layers import (
 class UNet(nn.Module):
     """Generator of Kanojia23 section 5.2 (Isola et al. 2017), for any depth, and its relatives.
 
-    `depth` convolutions halve the picture, as many double it again. Level i has `filters * min(2^i, 8)`
-    channels unless `widths` lists them, outermost first; what comes up to a level has that level's channels
-    unless `up_widths` lists them, innermost first. The last convolution, to `out_channels`, has a bias and
-    neither norm nor spectral norm. Other convolutions have biases where `norm` is 'none'. The first is not
-    normalised; `style` says whether the innermost is, and in which order all is done (see `Style`).
+    Strided convolutions halve the picture, transposed ones double it again. The first convolution is not normalised.
+    The last, to `out_channels`, has a bias and neither norm nor spectral norm; others have biases if `norm` is 'none'.
 
-    On the way up, `up_norm` (None: the same `norm`) is followed by dropout in `dropout_layers` blocks, counted
-    outwards from the innermost that `style` allows: `max(depth - 5, 0)` unless given, which is the seed's
-    formula and for shallower nets means none. On the way down, `encoder_dropout` is in every block.
-    `upsampling` 'nearest' repeats pixels and convolves, where 'transposed' is one transposed convolution.
-    Without `skips` this is an autoencoder. With `input_skip` there is one at full size too: the last block goes
-    up to as many channels as the outermost level has, with norm and activation, and a 3x3 convolution of these
-    and the picture itself has the last word.
+    Attributes:
+      out_channels: set by the space.
+      filters: channels of the outermost level; level i has `filters * min(2^i, 8)`.
+      depth: how often the picture is halved.
+      widths: channels of each level, outermost first, in place of `filters`.
+      up_widths: channels of what comes up to a level, innermost first; None: those of the level.
+      kernel_size: of all convolutions but the last.
+      last_kernel_size: of the last; None: `kernel_size`.
+      skips: whether levels are joined to their mirror images; an autoencoder has none.
+      input_skip: whether there is one at full size too: the last block goes up to as many channels as the outermost
+        level has, and a 3x3 convolution of these and the picture itself comes last.
+      upsampling: `transposed`, one transposed convolution; or `nearest`, which repeats pixels and convolves.
+      dropout: the rate, in `dropout_layers` blocks of the decoder.
+      dropout_layers: how many, counted outwards from the innermost that `style` allows; None: `max(depth - 5, 0)`,
+        which is Kanojia23's formula and means none for shallower networks.
+      encoder_dropout: the rate in every block of the encoder.
+      norm: of the encoder: `batch`, `instance` or `none`.
+      up_norm: of the decoder; None: `norm`.
+      spectral_norm: power iterations of spectral norm at each step; 0 has none.
+      style: `pytorch` or `keras`, whose pix2pix differ, see `layers.Style`.
+      initializer: of kernels: `normal`, N(0, 0.02), or `glorot`, uniform.
+      activation: of the encoder, by name.
+      up_activation: of the decoder.
+      output_activation: `tanh`, `sigmoid`, `relu` or `identity`.
     """
 
     out_channels: int = 2

@@ -20,10 +20,13 @@ class ValidGenerator(WithoutDropout, nn.Module):
 
     No part of it is padded, strided or pooled, which is why it is no `UNet`: nine 'valid' convolutions take
     24 pixels from the picture, nine transposed ones give them back, and a level joins its mirror image where
-    the sizes agree. Widths grow from `filters` to eight times it. Convolutions have LeakyReLU of slope 0.3,
-    transposed ones ReLU, the bottleneck, which alone is padded, tanh.
+    the sizes agree. Convolutions have LeakyReLU of slope 0.3, transposed ones ReLU, the bottleneck, which alone is
+    padded, tanh.
 
-    The figure's last layer has ReLU as well: for targets that are never negative, such as RGB.
+    Attributes:
+      out_channels: set by the space.
+      filters: channels of the first convolution; the widest has eight times as many.
+      output_activation: the figure's last layer has ReLU as well: for targets that are never negative, such as RGB.
     """
 
     out_channels: int = 3
