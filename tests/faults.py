@@ -60,7 +60,7 @@ class Cluster:
                 )
         return cls(processes, logs)
 
-    def said(self, process: int) -> str:
+    def output(self, process: int) -> str:
         """What a process has printed so far."""
         return self.logs[process].read_text(errors='replace')
 
@@ -169,7 +169,7 @@ def faults(arguments: argparse.Namespace, folder: Path) -> int:
     whole, broken, wrong = folder / 'whole', folder / 'broken', 0
     undisturbed = start('whole', 0)
     if undisturbed.wait(1800) != [0] * arguments.processes:
-        print('the undisturbed run failed:', undisturbed.said(0), sep='\n')
+        print('the undisturbed run failed:', undisturbed.output(0), sep='\n')
         return 1
     print('fault  signal   to  at step  after     statuses        ended in  resumes at  lost')
     for attempt, (number, first) in zip(range(arguments.faults), itertools.cycle(FAULTS), strict=False):

@@ -31,12 +31,12 @@ def claim(workdir: epath.PathLike, config: ml_collections.ConfigDict, before: ml
         check_model(workdir, before, config)
         changed = configs.differences(before, config)
         if changed and jax.process_index() == 0:
-            _LOG.warning('%s goes on with other settings than before: %s', workdir, _told(changed))
+            _LOG.warning('%s goes on with other settings than before: %s', workdir, _list(changed))
     path, ours = epath.Path(workdir) / 'config.json', configs.to_json(config)
     agreed = parallel.broadcast_str(ours) or ''
     if not parallel.all_agree(agreed == ours):
         changed = configs.differences(configs.from_json(agreed), config)
-        mine = f'; process {jax.process_index()} with another than process 0: {_told(changed)}' if changed else ''
+        mine = f'; process {jax.process_index()} with another than process 0: {_list(changed)}' if changed else ''
         raise UserError(f'the processes were not started with the same config{mine}\nrun the same line on every host')
     if jax.process_index() == 0:
         with explain_refusal(workdir, '--workdir', only=REFUSALS):
@@ -69,7 +69,7 @@ def check_model(workdir: epath.PathLike, before: ml_collections.ConfigDict, conf
     changed = configs.model_differences(before, config)
     if changed:
         raise UserError(
-            f'{workdir} holds a run of another model: {_told(changed)}\nchoose another --workdir, or move that one away'
+            f'{workdir} holds a run of another model: {_list(changed)}\nchoose another --workdir, or move that one away'
         )
 
 
@@ -87,5 +87,5 @@ def stored(workdir: epath.PathLike) -> ml_collections.ConfigDict | None:
         raise UserError(f'{path} is not JSON ({error}); move it away to write it anew') from error
 
 
-def _told(changed: dict[str, tuple[object, object]]) -> str:
+def _list(changed: dict[str, tuple[object, object]]) -> str:
     return ', '.join(f'{field} was {old!r}, is {new!r}' for field, (old, new) in changed.items())

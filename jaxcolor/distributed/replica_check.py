@@ -67,7 +67,7 @@ def checksum(tree: Any) -> UInt32[Array, '']:
 def _gathered() -> Any:
     """(tree, number of the process of each local device) -> (process, checksum) of every device of all hosts."""
 
-    def gather(tree: Any, process: UInt32[Array, '']) -> UInt32[Array, 'devices 2']:
+    def collect(tree: Any, process: UInt32[Array, '']) -> UInt32[Array, 'devices 2']:
         return jax.lax.all_gather(jnp.stack([process, checksum(tree)]), parallel.AXIS)
 
-    return parallel.pmap(gather, in_axes=(None, 0))
+    return parallel.pmap(collect, in_axes=(None, 0))

@@ -35,7 +35,7 @@ def score_names(space: Space, own: Iterable[str] = ()) -> tuple[str, ...]:
 
 
 @functools.cache
-def _totals(names: tuple[str, ...]) -> type[clu_metrics.Collection]:
+def _averages(names: tuple[str, ...]) -> type[clu_metrics.Collection]:
     return clu_metrics.Collection.create(**{name: clu_metrics.Average.from_output(name) for name in names})
 
 
@@ -68,13 +68,13 @@ def add_scores(
     generator: nn.Module,
     axis_name: str,
     own: Mapping[str, metrics.Metric],
-    totals: Any,
+    averages: Any,
     variables: Any,
     image: UInt8[Array, 'b h w 3'],
     mask: Bool[Array, ' b'],
     rng: PRNGKeyArray | None = None,
 ) -> Any:
-    """Add the scores of one batch, all devices' shares of it, to `totals`; rows that `mask` leaves out don't count.
+    """Add the scores of one batch, all devices' shares of it, to `averages`; rows that `mask` leaves out don't count.
 
     Metrics of one's `own` are by their names in records, see `metrics.own`. Where `rng` is given, the generator's
     dropout draws from it: it should differ by batch and by device.
@@ -98,7 +98,7 @@ def add_scores(
     if isinstance(space, Rgb):
         scores['accuracy'] = metrics.channel_accuracy(prediction, target)
     names = score_names(space, own)
-    return totals.merge(_totals(names).gather_from_model_output(axis_name=axis_name, mask=mask, **scores))
+    return averages.merge(_averages(names).gather_from_model_output(axis_name=axis_name, mask=mask, **scores))
 
 
 def _predict(
@@ -131,17 +131,17 @@ def evaluate(
 
     Args:
       space: the generator's.
-      add: `add_scores`, mapped over the devices: (totals, variables, image, mask) -> totals, with the batch's
+      add: `add_scores`, mapped over the devices: (averages, variables, image, mask) -> averages, with the batch's
         own key as a last argument where `rng` is given.
-      place: puts the totals on the devices.
+      place: puts the averages on the devices.
       variables: the generator's.
       batches: `image` and `mask`, split among the devices.
       rng: for the generator's dropout, which is off without; a batch has the same key in every evaluation.
       own: names of metrics of one's own, which `add` adds.
     """
-    totals = place(_totals(score_names(space, own)).empty())
+    averages = place(_averages(score_names(space, own)).empty())
     for number, batch in enumerate(batches):
         keys = () if rng is None else (jax.random.fold_in(rng, number),)
-        totals = add(totals, variables, batch['image'], batch['mask'], *keys)
-    totals = jax.device_get(totals)
-    return {name: float(value) for name, value in totals.compute().items()} | {'pictures': int(totals.mae.count)}
+        averages = add(averages, variables, batch['image'], batch['mask'], *keys)
+    averages = jax.device_get(averages)
+    return {name: float(value) for name, value in averages.compute().items()} | {'pictures': int(averages.mae.count)}

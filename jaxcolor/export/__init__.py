@@ -31,16 +31,16 @@ class Export(NamedTuple):
         """Return what a person wants to know first: where, how large, which shapes, how to call it."""
         files = self.path.rglob('*') if self.path.is_dir() else [self.path]
         size = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
-        said = self.description
+        description = self.description
         shapes = ' -> '.join(
             f'{array["name"]} {array["dtype"]} [{", ".join(map(str, array["shape"]))}]'
-            for array in (said['input'], said['output'])
+            for array in (description['input'], description['output'])
         )
-        sizes = said['sizes']['height_and_width']
+        sizes = description['sizes']['height_and_width']
         limits = ''
         if isinstance(sizes, dict):
             limits = f'; h and w multiples of {sizes["multiple_of"]}, {sizes["at_least"]} or more'
-        usage = ''.join(f'\n    {line}' for line in said['usage'])
+        usage = ''.join(f'\n    {line}' for line in description['usage'])
         described = '' if self.notes == self.path else f', described in {self.notes}'
         return f'{self.path} ({size:.1f} MB){described}\n{shapes}{limits}\n{usage}'
 

@@ -306,7 +306,7 @@ def predict(
     """
     x, _ = space.split(image)
 
-    def said(x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w 2']:
+    def predict(x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w 2']:
         if key is None:
             y: Any = generator.apply(variables, x, train=False)
         else:
@@ -318,9 +318,9 @@ def predict(
             y = y / temperature
         return render.chroma(space, x, y)
 
-    chroma = said(x)
+    chroma = predict(x)
     if flip_average:
-        chroma = (chroma + said(x[:, :, ::-1])[:, :, ::-1]) / 2
+        chroma = (chroma + predict(x[:, :, ::-1])[:, :, ::-1]) / 2
     return render.guide((x + 1) / 2, chroma) if filtered else render.constant(chroma)
 
 

@@ -42,8 +42,8 @@ def to_flax(entries: Mapping[str, np.ndarray], params: Any, batch_stats: Any) ->
     }
     missing, unexpected = wanted.keys() - entries.keys(), entries.keys() - wanted.keys()
     if missing or unexpected:
-        said = [f'{what} {_some(names)}' for what, names in (('lacks', missing), ('also has', unexpected)) if names]
-        raise UserError(f'not the weights of a ResNet-18 with the names of torchvision: {" and ".join(said)}')
+        problems = [f'{what} {_some(names)}' for what, names in (('lacks', missing), ('also has', unexpected)) if names]
+        raise UserError(f'not the weights of a ResNet-18 with the names of torchvision: {" and ".join(problems)}')
 
     def convert(path: Any, leaf: Any) -> Float[Array, '...']:
         name = _entry_name(path)

@@ -86,19 +86,19 @@ def make_update(
         batches of each local device, [l, b, s, s, 3], or [l, steps, b, s, s, 3] of several steps.
     """
 
-    def update(state: TrainState, totals: metrics.Collection, images: Any, shard_number: Any) -> Any:
+    def update(state: TrainState, averages: metrics.Collection, images: Any, shard_number: Any) -> Any:
         def take(carry: tuple[TrainState, metrics.Collection], batch: Any) -> Any:
-            state, totals = carry
+            state, averages = carry
             # All that is random in a step follows from the seed, the step and the rows: a run that resumes, or
             # is spread over hosts in another way, draws the same numbers.
             rng = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), state.step), shard_number)
             image = batch if order is None else images[batch]
             state, terms = train_step(system, state, {'image': image}, rng, adversarial=adversarial)
-            return (state, train_metrics.add(totals, terms, state.step)), None
+            return (state, train_metrics.add(averages, terms, state.step)), None
 
         batches = images if order is None else order(state.step, steps, shard_number)
         if steps == 1:
-            return take((state, totals), batches if order is None else batches[0])[0]
-        return jax.lax.scan(take, (state, totals), batches)[0]
+            return take((state, averages), batches if order is None else batches[0])[0]
+        return jax.lax.scan(take, (state, averages), batches)[0]
 
     return parallel.pmap(update, in_axes=(None, None, 0 if order is None else None, 0), donate=(0, 1))

@@ -37,8 +37,8 @@ class Validation:
         if self._rng is None:
             return parallel.pmap(add, in_axes=(None, None, 0, 0))
 
-        def draw(totals: Any, variables: Any, image: Any, mask: Any, rng: Any, shard_number: Any) -> Any:
-            return add(totals, variables, image, mask, jax.random.fold_in(rng, shard_number))
+        def draw(averages: Any, variables: Any, image: Any, mask: Any, rng: Any, shard_number: Any) -> Any:
+            return add(averages, variables, image, mask, jax.random.fold_in(rng, shard_number))
 
         mapped = parallel.pmap(draw, in_axes=(None, None, 0, 0, None, 0))
         return lambda *arguments: mapped(*arguments, parallel.shard_numbers())

@@ -319,8 +319,8 @@ def test_an_interrupted_run_goes_on(colorize, make_run, tmp_path, capsys):
         _, err = process.communicate(timeout=100)
         assert process.returncode == 128 + number, err
         before, there = there, written(tmp_path / 'out')
-        told = f'{len(there) - len(before)} coloured, {80 - len(there)} to go'
-        assert err == f'{number.name}: {told}; run the same line again to go on from there\n'
+        expected = f'{len(there) - len(before)} coloured, {80 - len(there)} to go'
+        assert err == f'{number.name}: {expected}; run the same line again to go on from there\n'
         assert all(read(tmp_path / 'out' / name).size == (48, 40) for name in there)
     assert colorize(tmp_path / 'scans') == 0
     assert f'{80 - len(there)} coloured; {len(there)} skipped, already there; ' in capsys.readouterr().out

@@ -303,8 +303,8 @@ def complaint(script, before='', **environment):
 
 
 def test_a_bucket_that_is_not_there(s3):
-    said = complaint("write_atomic('s3://nowhere/run/config.json', b'')", **credentials(s3))
-    assert 's3://nowhere/run/config.json can not be written: not found\nthe bucket must exist' in said
+    message = complaint("write_atomic('s3://nowhere/run/config.json', b'')", **credentials(s3))
+    assert 's3://nowhere/run/config.json can not be written: not found\nthe bucket must exist' in message
 
 
 def test_programs_that_jax_keeps_in_a_folder_do_not_bring_tensorflow_in(s3, tmp_path):
@@ -313,16 +313,16 @@ import jax, jaxcolor
 jax.config.update('jax_compilation_cache_dir', {str(tmp_path)!r})
 jax.jit(lambda: 1)()
 """
-    said = complaint(
+    message = complaint(
         "read_text('s3://nowhere/file'), write_atomic('s3://nowhere/file', b'')", before, **credentials(s3)
     )
-    assert 's3://nowhere/file can not be written: not found' in said
+    assert 's3://nowhere/file can not be written: not found' in message
 
 
 def test_no_credentials(s3):
-    said = complaint("read_text('s3://bucket/run/config.json')", AWS_ENDPOINT_URL=s3)
-    assert 's3://bucket/run/config.json can not be read: Unable to locate credentials\n' in said
-    assert 'aws configure' in said
+    message = complaint("read_text('s3://bucket/run/config.json')", AWS_ENDPOINT_URL=s3)
+    assert 's3://bucket/run/config.json can not be read: Unable to locate credentials\n' in message
+    assert 'aws configure' in message
 
 
 @pytest.mark.parametrize('script', ["read_text('s3://bucket/file')", "write_atomic('s3://bucket/file', b'')"])
@@ -330,19 +330,19 @@ def test_access_denied(s3, script):
     reset, text = f'{s3}/moto-api/reset-auth', {'Content-Type': 'text/plain'}
     try:
         urllib.request.urlopen(urllib.request.Request(reset, b'0', text)).close()
-        said = complaint(script, **credentials(s3))
+        message = complaint(script, **credentials(s3))
     finally:
         urllib.request.urlopen(urllib.request.Request(reset, b'inf', text)).close()
-    assert 'Forbidden' in said or 'does not exist in our records' in said
+    assert 'Forbidden' in message or 'does not exist in our records' in message
 
 
 def test_nobody_answers(s3):
-    said = complaint("read_text('s3://bucket/file')", **credentials('http://127.0.0.1:9'))
-    assert 's3://bucket/file can not be read: Could not connect to the endpoint URL' in said
+    message = complaint("read_text('s3://bucket/file')", **credentials('http://127.0.0.1:9'))
+    assert 's3://bucket/file can not be read: Could not connect to the endpoint URL' in message
 
 
 @pytest.mark.parametrize(('address', 'package'), [('s3://bucket/file', 's3fs'), ('gs://bucket/file', 'gcsfs')])
 def test_a_package_is_missing(address, package):
-    said = complaint(f'import sys; sys.modules[{package!r}] = None\nread_text({address!r})')
-    assert f'{address} needs a package for ' in said
-    assert said.endswith('pip install "jaxcolor[buckets]"')
+    message = complaint(f'import sys; sys.modules[{package!r}] = None\nread_text({address!r})')
+    assert f'{address} needs a package for ' in message
+    assert message.endswith('pip install "jaxcolor[buckets]"')

@@ -156,9 +156,14 @@ def test_results_go_beside_the_pictures_and_are_never_inputs(run, tmp_path, monk
     (scans / 'old').mkdir(parents=True)
     for name in ('a.png', 'old/b.png'):
         Image.fromarray(GREY).save(scans / name)
-    for path, told in ((scans, '2 coloured'), (scans, '2 skipped'), (tmp_path, '2 coloured'), (scans / 'a.png', '1 s')):
+    for path, expected in (
+        (scans, '2 coloured'),
+        (scans, '2 skipped'),
+        (tmp_path, '2 coloured'),
+        (scans / 'a.png', '1 s'),
+    ):
         assert cli.main(['colorize', str(path), f'--model={run}']) == 0
-        assert told in capsys.readouterr().out
+        assert expected in capsys.readouterr().out
     assert sorted(file.relative_to(tmp_path).as_posix() for file in tmp_path.rglob('*.png')) == [
         'colorized/scans/a.png',
         'colorized/scans/old/b.png',

@@ -238,9 +238,9 @@ def test_vividness_takes_the_prior_from_the_logits():
     shares = softmax(np.asarray(y) - 0.4 * prior, axis=-1)
     np.testing.assert_allclose(vivid.color(y), shares @ np.asarray(CENTERS['lab']), rtol=1e-4, atol=1e-4)
     # At 1 every colour counts as if all were equally frequent: what says the frequencies alone says nothing.
-    said = jnp.asarray(prior, jnp.float32)[None, None, None]
+    logits = jnp.asarray(prior, jnp.float32)[None, None, None]
     even = np.mean(CENTERS['lab'], axis=0)
-    np.testing.assert_allclose(palette('lab', temperature=1.0, vividness=1.0).color(said)[0, 0, 0], even, atol=1e-4)
+    np.testing.assert_allclose(palette('lab', temperature=1.0, vividness=1.0).color(logits)[0, 0, 0], even, atol=1e-4)
 
 
 def test_compression_takes_the_mean_where_steps_in_chroma_look_alike():
@@ -251,9 +251,9 @@ def test_compression_takes_the_mean_where_steps_in_chroma_look_alike():
     # Grey, which is likely, and a vivid colour: the mean has less of it, and differs less from what is true.
     centers = (0.0, 0.0), (30.0, 40.0)
     two = Palette(size=2, basis='lab', temperature=1.0, centers=centers)
-    said = jnp.log(jnp.asarray([0.7, 0.3]))[None, None, None]
-    plain = np.asarray(two.color(said)[0, 0, 0])
-    mean = np.asarray(dataclasses.replace(two, compression=0.045).color(said)[0, 0, 0])
+    logits = jnp.log(jnp.asarray([0.7, 0.3]))[None, None, None]
+    plain = np.asarray(two.color(logits)[0, 0, 0])
+    mean = np.asarray(dataclasses.replace(two, compression=0.045).color(logits)[0, 0, 0])
     np.testing.assert_allclose(plain, (9, 12), rtol=1e-5)
     chroma = np.expm1(0.3 * np.log1p(0.045 * 50)) / 0.045
     np.testing.assert_allclose(mean, (0.6 * chroma, 0.8 * chroma), rtol=1e-5)

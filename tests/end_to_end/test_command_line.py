@@ -201,9 +201,9 @@ def test_a_mistake_is_explained(tmp_path, mistake, run_forked):
     code, _, err = (run if early or not arguments else run_forked)(*arguments, **extra, **early)
     assert code == 1, err
     assert 'Traceback' not in err
-    told = err[err.index('error: ') :]
-    assert message.format(tmp=tmp_path) in told
-    assert len(told.strip().splitlines()) <= 2
+    error = err[err.index('error: ') :]
+    assert message.format(tmp=tmp_path) in error
+    assert len(error.strip().splitlines()) <= 2
     assert not (tmp_path / 'run').exists()
 
 

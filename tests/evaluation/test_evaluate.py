@@ -66,7 +66,7 @@ def run(space: Space, *, devices: int = 2, seed: int | None = None, repeat: int 
     return evaluate(space, add, jax.device_get, {}, repeat * batches(photos(), devices), rng)
 
 
-def said(space: Space) -> tuple[np.ndarray, np.ndarray]:
+def straight_output(space: Space) -> tuple[np.ndarray, np.ndarray]:
     """What `Straight` says of each picture, in float64, and the lightness that it was shown, by scikit-image."""
     L = skimage.color.rgb2lab(photos())[..., :1]
     slope = np.linspace(-1, 1, space.channels)
@@ -95,7 +95,7 @@ def test_scores_do_not_depend_on_the_number_of_devices():
 )
 def test_errors_of_chroma_in_the_networks_scale(space, convert):
     scores = run(space)
-    output, _ = said(space)
+    output, _ = straight_output(space)
     target = convert(photos())[..., 1:] / space.scale
     np.testing.assert_allclose(scores['target_mae'], np.abs(output - target).mean(), rtol=1e-4)
     np.testing.assert_allclose(scores['target_mse'], np.square(output - target).mean(), rtol=1e-4)
@@ -107,7 +107,7 @@ def test_errors_of_chroma_in_the_networks_scale(space, convert):
 @pytest.mark.parametrize('signed', [True, False])
 def test_errors_of_rgb_in_the_networks_scale(signed):
     scores = run(Rgb(signed=signed))
-    output, L = said(Rgb())
+    output, L = straight_output(Rgb())
     rgb = photos() / 255
     baseline = skimage.color.lab2rgb(np.concatenate([L, np.zeros((*L.shape[:-1], 2))], axis=-1))
     target, baseline = (2 * rgb - 1, 2 * baseline - 1) if signed else (rgb, baseline)
@@ -121,7 +121,7 @@ def test_errors_of_rgb_in_the_networks_scale(signed):
 
 def test_scores_of_classes():
     scores = run(PALETTE)
-    logits, L = said(PALETTE)
+    logits, L = straight_output(PALETTE)
     centers = np.array(PALETTE.centers)
     image = photos().astype(np.float64)
     distances = np.linalg.norm(image[..., None, :] - centers, axis=-1)

@@ -98,12 +98,12 @@ def cases(colorizers):
     wide, square = (rng.uniform(-1, 1, shape).astype(np.float32) for shape in ((3, 32, 64, 1), (1, 48, 48, 1)))
     pictures = {name: (name, None, [wide, square] if name in ('unet', 'dcgan') else [wide]) for name in colorizers}
     pictures['fixed'] = ('dcgan', 32, [wide[:, :, :32], wide[:1, :, 32:]])
-    told = {}
+    cases = {}
     for case, (name, size, xs) in pictures.items():
         ys = [forward(colorizers[name], x) for x in xs]
         assert min(np.abs(y).max() for y in ys) > 0.1, 'too faint to be compared'
-        told[case] = (name, size, xs, ys)
-    return told
+        cases[case] = (name, size, xs, ys)
+    return cases
 
 
 @pytest.mark.parametrize('file_format', PACKAGES)
@@ -169,8 +169,8 @@ def test_an_onnx_file_is_whole_and_for_browsers(colorizers, tmp_path):
 )
 def test_the_sizes_are_those_that_the_network_takes(name, fields, least, step):
     colorizer = build(name, **fields)
-    said = metadata.describe(colorizer, Network.of(colorizer), 'onnx', Path('net'))
-    assert said['sizes'] == {'batch': 'any', 'height_and_width': {'multiple_of': step, 'at_least': least}}
+    described = metadata.describe(colorizer, Network.of(colorizer), 'onnx', Path('net'))
+    assert described['sizes'] == {'batch': 'any', 'height_and_width': {'multiple_of': step, 'at_least': least}}
 
 
 @pytest.mark.parametrize(
@@ -223,25 +223,25 @@ def test_the_sizes_are_those_that_the_network_takes(name, fields, least, step):
 )
 def test_the_description_says_what_the_numbers_mean(space, fields, channels, meaning):
     colorizer = build(space=space, space_fields=fields, depth=2)
-    said = metadata.describe(colorizer, Network.of(colorizer, 64), 'stablehlo', Path('net'))
-    assert said['output'] == {
+    described = metadata.describe(colorizer, Network.of(colorizer, 64), 'stablehlo', Path('net'))
+    assert described['output'] == {
         'name': 'y',
         'dtype': 'float32',
         'shape': ['b', 64, 64, channels],
         'meaning': meaning,
     }
-    assert said['input']['shape'] == ['b', 64, 64, 1]
-    assert said['sizes'] == {'batch': 'any', 'height_and_width': 64}
-    assert (said['step'], said['noise']) == (7, 'none')
-    assert json.loads(json.dumps(said['space'])) == json.loads(json.dumps(colorizer.config.space.to_dict()))
+    assert described['input']['shape'] == ['b', 64, 64, 1]
+    assert described['sizes'] == {'batch': 'any', 'height_and_width': 64}
+    assert (described['step'], described['noise']) == (7, 'none')
+    assert json.loads(json.dumps(described['space'])) == json.loads(json.dumps(colorizer.config.space.to_dict()))
 
 
 def test_the_description_says_that_the_output_is_smaller():
     colorizer = build('efficientnet_unet', width=0.1)
     for size, shape in ((64, ['b', 16, 16, 2]), (None, ['b', 'h/4', 'w/4', 2])):
-        said = metadata.describe(colorizer, Network.of(colorizer, size), 'onnx', Path('net'))['output']
-        assert said['shape'] == shape
-        assert 'y has one for each 4 x 4 pixels of x: interpolate' in said['meaning']
+        described = metadata.describe(colorizer, Network.of(colorizer, size), 'onnx', Path('net'))['output']
+        assert described['shape'] == shape
+        assert 'y has one for each 4 x 4 pixels of x: interpolate' in described['meaning']
 
 
 def test_the_command_tells_of_noise_that_is_left_out_and_how_to_call(make_run, tmp_path, capsys):

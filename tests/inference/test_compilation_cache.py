@@ -73,18 +73,18 @@ def test_only_the_newest_are_kept(tmp_path, monkeypatch):
 
 
 def test_a_function_is_traced_once_for_each_shape_and_static_argument(tmp_path):
-    def said(*arguments):
+    def printed(*arguments):
         return run(tmp_path, *arguments, script=CALL).stdout.split('\n')[:-1]
 
     squares, cubes = '0.0 1.0 4.0', '0.0 1.0 8.0'
-    assert said('3', '2') == ['traced', squares, squares]
-    assert said('3', '2') == [squares, squares]
-    assert said('3', '3') == ['traced', cubes, cubes]
-    assert said('2', '2') == ['traced', '0.0 1.0', '0.0 1.0']
+    assert printed('3', '2') == ['traced', squares, squares]
+    assert printed('3', '2') == [squares, squares]
+    assert printed('3', '3') == ['traced', cubes, cubes]
+    assert printed('2', '2') == ['traced', '0.0 1.0', '0.0 1.0']
     for path in (tmp_path / 'jaxcolor').glob('*.stablehlo'):
         path.write_bytes(path.read_bytes()[:100])
-    assert said('3', '2') == ['traced', squares, squares]  # half a file is none
-    assert said('3', '2') == [squares, squares]
+    assert printed('3', '2') == ['traced', squares, squares]  # half a file is none
+    assert printed('3', '2') == [squares, squares]
 
 
 def test_a_program_belongs_to_versions_source_and_settings(monkeypatch):

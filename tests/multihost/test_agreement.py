@@ -28,28 +28,28 @@ def small():
     config.update(num_steps=4, log_every=2, eval_every=4)
     return config
 
-def told(config, path):
+def refusal(config, path):
     try:
         return train.train(config, path)
     except UserError as error:
         return str(error)
 
-said = {}
+results = {}
 config = small()
 config.seed = me
-said['config'] = told(config, f'{folder}/config')
+results['config'] = refusal(config, f'{folder}/config')
 
 workdir.time.sleep = lambda seconds: None  # for a file system that takes its time
-said['folder'] = told(small(), f'{folder}/of{me}')
+results['folder'] = refusal(small(), f'{folder}/of{me}')
 
 config = small()
 configs.choose(config, 'space', 'palette', size=4)
 config.generator.output_activation = 'identity'
 config.loss.reconstruction = 'cross_entropy'
 config.early_stopping.metric = 'accuracy'
-said['palette'] = told(config, f'{folder}/palette')
-said['centers'] = config.to_dict()['space']['centers']
-said['evaluated'] = train.evaluate_run(config, f'{folder}/palette')
+results['palette'] = refusal(config, f'{folder}/palette')
+results['centers'] = config.to_dict()['space']['centers']
+results['evaluated'] = train.evaluate_run(config, f'{folder}/palette')
 
 create = train.create
 def broken(config, system):
@@ -59,16 +59,16 @@ def broken(config, system):
         state = state.replace(generator=state.generator.replace(params=parallel.replicate(params)))
     return state
 train.create = broken
-said['drift'] = told(small(), f'{folder}/drift')
-print(json.dumps(said))
+results['drift'] = refusal(small(), f'{folder}/drift')
+print(json.dumps(results))
 """
 
 
 def test_processes_that_do_not_agree_say_so(tmp_path):
     command = [sys.executable, '-c', SCRIPT, str(tmp_path)]
     cluster = Cluster.start(command, 2, 1, tmp_path / 'logs', TFDS_DATA_DIR='/nowhere')
-    assert cluster.wait(400) == [0, 0], cluster.said(0) + cluster.said(1)
-    first, second = (json.loads(cluster.said(process).splitlines()[-1]) for process in (0, 1))
+    assert cluster.wait(400) == [0, 0], cluster.output(0) + cluster.output(1)
+    first, second = (json.loads(cluster.output(process).splitlines()[-1]) for process in (0, 1))
 
     same = 'the processes were not started with the same config'
     assert first['config'] == f'{same}\nrun the same line on every host'

@@ -67,7 +67,7 @@ def runs(tmp_path_factory):
         command += ['--multihost', f'--workdir={folder}/{count}']
         cluster = Cluster.start(command, count, 8 // count, folder / f'log{count}', **environment)
         statuses = cluster.wait(400)
-        assert statuses == [0] * count, '\n'.join(cluster.said(p) for p in range(count))
+        assert statuses == [0] * count, '\n'.join(cluster.output(p) for p in range(count))
     return folder
 
 
@@ -95,13 +95,13 @@ def test_however_many_processes_the_result_is_the_same(runs, name):
 
 def test_the_first_process_alone_writes_and_each_says_who_it_is(runs):
     for process in range(4):
-        said = (runs / f'log4/{process}.log').read_text()
-        assert f'process {process}: INFO: one of 4, with 2 of 8 devices (cpu)' in said
-        assert 'a batch of 16 is 4 pictures here, 2 a device' in said
-        assert ('step 20/20' in said) == (process == 0)
-        assert ('PSNR' in said) == (process == 0)
-        assert ('resuming' in said) == (process == 0)
-        assert 'Traceback' not in said
+        output = (runs / f'log4/{process}.log').read_text()
+        assert f'process {process}: INFO: one of 4, with 2 of 8 devices (cpu)' in output
+        assert 'a batch of 16 is 4 pictures here, 2 a device' in output
+        assert ('step 20/20' in output) == (process == 0)
+        assert ('PSNR' in output) == (process == 0)
+        assert ('resuming' in output) == (process == 0)
+        assert 'Traceback' not in output
     for name in ('1', '2', '4'):
         files = {path.name for path in (runs / name).iterdir() if not path.name.startswith('events')}
         assert files == {'config.json', 'checkpoints', 'losses.jsonl', 'evaluations.jsonl', 'samples', 'curves.png'}

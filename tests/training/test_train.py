@@ -163,9 +163,9 @@ def test_early_stopping_restores_the_best_weights(worsening, tmp_path, capsys):
     # Again: nothing happens, and the result is the same; so it is evaluated alone.
     before = (tmp_path / 'run' / 'evaluations.jsonl').read_text()
     assert train.train(worsening, tmp_path / 'run') == scores
-    said = capsys.readouterr().out
-    assert f'nothing left to do in {tmp_path / "run"} at step {last} of 12' in said
-    assert f'restored step {best["step"]}' in said
+    output = capsys.readouterr().out
+    assert f'nothing left to do in {tmp_path / "run"} at step {last} of 12' in output
+    assert f'restored step {best["step"]}' in output
     assert (tmp_path / 'run' / 'evaluations.jsonl').read_text() == before
     assert train.evaluate_run(worsening, tmp_path / 'run') == pytest.approx(scores)
 
@@ -185,8 +185,8 @@ def test_early_stopping_over_a_resumption(worsening, tmp_path, capsys):
     assert whole['step'] > 1  # so that there is a piece before it
     worsening.num_steps = whole['step'] + 1
     assert train.train(worsening, tmp_path / 'parts') == whole
-    said = f'step {whole["step"] + 1}: the end; restored step {whole["step"]}, the best by delta_e'
-    assert said in capsys.readouterr().out
+    output = f'step {whole["step"] + 1}: the end; restored step {whole["step"]}, the best by delta_e'
+    assert output in capsys.readouterr().out
     worsening.num_steps = 12
     assert train.train(worsening, tmp_path / 'parts') == whole
     one, other = ((tmp_path / part / 'evaluations.jsonl').read_text() for part in ('whole', 'parts'))

@@ -63,13 +63,13 @@ def test_step_equals_plain_gradients(config, image):
         variables = {**before.generator.variables, 'params': params}
         return single.generator.apply(variables, x, train=True, mutable=['batch_stats'])[0]
 
-    def judge(params, y):
+    def discriminate(params, y):
         variables = {**before.discriminator.variables, 'params': params}
         return single.discriminator.apply(variables, x, y, train=True, mutable=['batch_stats'])[0]
 
     def discriminator_loss(params):
         fake = generate(before.generator.params)
-        return sum(losses.discriminator_loss('vanilla', judge(params, y), judge(params, fake))) / 2
+        return sum(losses.discriminator_loss('vanilla', discriminate(params, y), discriminate(params, fake))) / 2
 
     def descend(params, gradient):
         return jax.tree.map(lambda p, g: p - 0.1 * g, params, gradient)
@@ -78,7 +78,7 @@ def test_step_equals_plain_gradients(config, image):
 
     def generator_loss(params):
         fake = generate(params)
-        return losses.generator_loss('vanilla', judge(discriminator, fake)) + 100 * jnp.abs(fake - y).mean()
+        return losses.generator_loss('vanilla', discriminate(discriminator, fake)) + 100 * jnp.abs(fake - y).mean()
 
     value, gradient = jax.value_and_grad(generator_loss)(before.generator.params)
     np.testing.assert_allclose(terms['generator_loss'], value, rtol=1e-5)
