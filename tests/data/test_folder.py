@@ -1,14 +1,12 @@
 import itertools
 import pickle
-from pathlib import Path
 
 import pytest
+from helpers.data import PHOTOGRAPHS
 from PIL import Image
 
 from jaxcolor.data.folder import open_folder
 from jaxcolor.errors import UserError
-
-DATA = Path(__file__).parents[2].parent / 'shared' / 'data'
 
 
 def save(path, color='red', size=(8, 8)):
@@ -89,8 +87,8 @@ def test_what_is_wrong_is_said(tmp_path):
         open_folder(str(tmp_path), 'train')
 
 
-@pytest.mark.skipif(not (DATA / 'places128').is_dir(), reason='places128 is not here')
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason='places128 is not here')
 def test_places():
-    folder = open_folder(str(DATA / 'places128'), 'train')
+    folder = open_folder(str(PHOTOGRAPHS), 'train')
     assert len(folder) == 8500
     assert folder.decode(folder[0], 256).size == (128, 128)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.data import TFDS
 from ml_collections import ConfigDict
 from PIL import Image
 
@@ -20,13 +21,12 @@ from jaxcolor.data.tfds import open_tfds
 from jaxcolor.errors import UserError
 
 ROOT = Path(__file__).parents[2]
-DATA = ROOT.parent / 'shared' / 'data' / 'tfds'
-prepared = pytest.mark.skipif(not (DATA / 'cifar10').is_dir(), reason='CIFAR-10 is not here')
+prepared = pytest.mark.skipif(not (TFDS / 'cifar10').is_dir(), reason='CIFAR-10 is not here')
 
 
 @pytest.fixture
 def cifar(monkeypatch):
-    monkeypatch.setenv('TFDS_DATA_DIR', str(DATA))
+    monkeypatch.setenv('TFDS_DATA_DIR', str(TFDS))
 
 
 @prepared
@@ -34,7 +34,7 @@ def test_records_agree_with_tfds(cifar):
     import tensorflow_datasets as tfds
 
     source = open_tfds('cifar10', 'test')
-    reference = tfds.data_source('cifar10', split='test', data_dir=DATA)
+    reference = tfds.data_source('cifar10', split='test', data_dir=TFDS)
     assert len(source) == len(reference) == 10_000
     again = pickle.loads(pickle.dumps(source))
     for index in (0, 4321, 9999):
@@ -52,7 +52,7 @@ def test_reading_imports_no_tensorflow():
         "s = open_tfds('cifar10', 'train[:100]', ['horse']); s.decode(s[0], 32)\n"
         "assert 'tensorflow' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, '-c', program, str(DATA)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, '-c', program, str(TFDS)], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (0, '', '')
 
 
@@ -82,7 +82,7 @@ def test_what_is_wrong_is_said(cifar, name, split, message):
 def test_labels_choose_classes(cifar):
     import tensorflow_datasets as tfds
 
-    reference = tfds.data_source('cifar10', split='test', data_dir=DATA)
+    reference = tfds.data_source('cifar10', split='test', data_dir=TFDS)
     horses = open_source('tfds:cifar10', 'test[:500]', ['horse', 'ship'])
     expected = [i for i in range(500) if reference[i]['label'] in (7, 8)]
     assert list(horses.places) == expected
@@ -103,7 +103,7 @@ def test_labels_choose_the_pictures_of_batches(cifar):
     config = ConfigDict(data | sizes)
 
     def horses(split):
-        reference = tfds.data_source('cifar10', split=split, data_dir=DATA)
+        reference = tfds.data_source('cifar10', split=split, data_dir=TFDS)
         return sorted(example['image'].tobytes() for example in reference if example['label'] == 7)
 
     train, test = horses('train[:300]'), horses('test[:200]')
@@ -148,7 +148,7 @@ def test_labels_of_a_source_without_any(source):
 def test_another_file_format(monkeypatch, tmp_path):
     version = tmp_path / 'cifar10' / '3.0.2'
     version.mkdir(parents=True)
-    for path in (DATA / 'cifar10' / '3.0.2').glob('*.*'):
+    for path in (TFDS / 'cifar10' / '3.0.2').glob('*.*'):
         if path.suffix in ('.json', '.txt'):
             shutil.copy(path, version)
     info = version / 'dataset_info.json'
@@ -180,7 +180,7 @@ def first_of_each_file(split, count):
     skip = {'image': tfds.decode.SkipDecoding()}
     return {
         number: (int(example['label']), np.asarray(Image.open(io.BytesIO(example['image']))))
-        for example in tfds.data_source('cifar10', split=split, data_dir=DATA, decoders=skip)
+        for example in tfds.data_source('cifar10', split=split, data_dir=TFDS, decoders=skip)
         if (number := int(example['id'].decode().partition('_')[2])) % 10_000 < count
     }
 
@@ -189,7 +189,7 @@ def pack(path, pictures):
     """An archive like the makers'; returns its SHA-256."""
     import tensorflow_datasets as tfds
 
-    names = tfds.builder('cifar10', data_dir=DATA).info.features['label'].names
+    names = tfds.builder('cifar10', data_dir=TFDS).info.features['label'].names
     files = {'batches.meta.txt': '\n'.join([*names, '', '']).encode()}
     for split, numbered in pictures.items():
         for number, (label, image) in sorted(numbered.items()):

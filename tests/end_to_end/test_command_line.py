@@ -2,7 +2,6 @@
 
 import json
 import os
-import runpy
 import shutil
 import signal
 import subprocess
@@ -13,14 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import fast_compile
+from helpers.cluster import arrays, lines
+from helpers.data import PHOTOGRAPHS, TFDS
 from PIL import Image
 
 ROOT = Path(__file__).parents[2]
-PHOTOGRAPHS = ROOT.parent / 'shared/data/places128'
-CIFAR = Path(os.environ.get('TFDS_DATA_DIR', ROOT.parent / 'shared/data/tfds'))
 SMOKE = '--config=configs/quickstart.py:smoke'
-FAULTS = runpy.run_path(str(ROOT / 'tests/faults.py'))
-arrays, lines = FAULTS['arrays'], FAULTS['lines']
 
 
 @pytest.fixture
@@ -270,14 +267,14 @@ SYSTEMS = sorted(path.name for path in (ROOT / 'configs').glob('*.py'))
 def test_every_system_learns_resumes_and_is_restored(tmp_path, compiled, system):
     """On real pictures, in the folder that is used when none is named; restored from what that folder holds alone."""
     arguments = [f'--config={ROOT}/configs/{system}:smoke', '--config.num_steps=12']
-    if system.startswith('cifar') and not (CIFAR / 'cifar10').is_dir():
-        pytest.skip('needs CIFAR-10 in TFDS_DATA_DIR')
+    if system.startswith('cifar') and not (TFDS / 'cifar10').is_dir():
+        pytest.skip('needs CIFAR-10 in $JAXCOLOR_TEST_DATA')
     if system.startswith(('photos', 'landscapes')) and PHOTOGRAPHS.is_dir():
         arguments.append(f'--config.data.source=folder:{PHOTOGRAPHS}')
     done = subprocess.run(
         [sys.executable, '-c', RUN_RESUME_AND_RESTORE, *arguments],
         cwd=tmp_path,
-        env=environment(TFDS_DATA_DIR=str(CIFAR), **compiled),
+        env=environment(TFDS_DATA_DIR=str(TFDS), **compiled),
         text=True,
         capture_output=True,
         timeout=500,

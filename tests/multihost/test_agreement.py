@@ -1,12 +1,9 @@
 """Two processes that do not agree, and what they do about it."""
 
 import json
-import runpy
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-Cluster = runpy.run_path(str(ROOT / 'tests/faults.py'))['Cluster']
+from helpers.cluster import Cluster
 
 # One cluster for all, since starting one takes longest: what each process is told, as a line of JSON.
 SCRIPT = """

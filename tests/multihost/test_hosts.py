@@ -1,19 +1,16 @@
 """The same line in 1, 2 and 4 processes: the same losses, the same evaluation, checkpoints that each can go on from."""
 
 import json
-import os
-import runpy
 import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers.cluster import Cluster, arrays, lines
+from helpers.data import TFDS
 
 ROOT = Path(__file__).parents[2]
-CIFAR = Path(os.environ.get('TFDS_DATA_DIR', ROOT.parent / 'shared/data/tfds'))
-FAULTS = runpy.run_path(str(ROOT / 'tests/faults.py'))
-Cluster, arrays, lines = FAULTS['Cluster'], FAULTS['arrays'], FAULTS['lines']
 
 # SGD, for Adam would hide a wrong scale; L2, for the gradient of L1 is a sign, which the last digit turns; dropout and
 # flips, which must follow the rows; a test split that leaves a remainder: 99 pictures in batches of 16.
@@ -50,10 +47,10 @@ for workdir in AGAIN:
 def runs(tmp_path_factory):
     """`1`, `2`, `4`: whole runs of so many processes; `2-1`, `2-4`: from step 10 of the second on, by others."""
     folder = tmp_path_factory.mktemp('runs')
-    source = 'tfds:cifar10' if (CIFAR / 'cifar10').is_dir() else 'bundled'
+    source = 'tfds:cifar10' if (TFDS / 'cifar10').is_dir() else 'bundled'
     (folder / 'config.py').write_text(CONFIG.format(source=source))
     environment = {
-        'TFDS_DATA_DIR': str(CIFAR),
+        'TFDS_DATA_DIR': str(TFDS),
         'JAX_COMPILATION_CACHE_DIR': str(folder / 'compiled'),
         'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
         'PYTHONWARNINGS': 'default',

@@ -1,12 +1,11 @@
 """Pictures on the devices: the batches that the host would have read, bit for bit."""
 
-import os
-from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from helpers.data import TFDS
 from PIL import Image
 
 from jaxcolor.data import pipeline, shuffle
@@ -15,8 +14,6 @@ from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
 from jaxcolor.training import device_cache
 from jaxcolor.training.device_cache import DeviceCache
-
-DATA = Path(os.environ.get('TFDS_DATA_DIR') or Path(__file__).parents[2].parent / 'shared' / 'data' / 'tfds')
 
 
 @pytest.fixture
@@ -61,9 +58,9 @@ def test_batches_are_the_hosts(config, min_colorfulness, caplog):
     assert sum('19.png cannot be read and is left out' in r.getMessage() for r in caplog.records) == 1
 
 
-@pytest.mark.skipif(not (DATA / 'cifar10').is_dir(), reason='CIFAR-10 is not here')
+@pytest.mark.skipif(not (TFDS / 'cifar10').is_dir(), reason='CIFAR-10 is not here')
 def test_batches_of_cifar(config, monkeypatch):
-    monkeypatch.setenv('TFDS_DATA_DIR', str(DATA))
+    monkeypatch.setenv('TFDS_DATA_DIR', str(TFDS))
     config.data.update(source='tfds:cifar10', train_split='train[:512]', image_size=32, batch_size=48)
     pictures = DeviceCache.load(Dataset(config.data), config.seed)
     np.testing.assert_array_equal(drawn(pictures, 8, 5), read(config, 8, 5))

@@ -9,6 +9,7 @@ import ml_collections
 import numpy as np
 import pytest
 import skimage.color
+from helpers.data import TFDS
 from PIL import Image
 
 from jaxcolor import config as configs
@@ -17,8 +18,6 @@ from jaxcolor.color.spaces import build_space
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.errors import UserError
 from jaxcolor.training.palette import learn, resolve
-
-TFDS = Path(__file__).parents[3] / 'shared' / 'data' / 'tfds'
 
 
 def make_config(source: str = 'bundled', **fields) -> ml_collections.ConfigDict:
