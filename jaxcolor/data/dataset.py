@@ -14,10 +14,10 @@ from jaxtyping import Float, Int
 from ml_collections import ConfigDict
 from tqdm import tqdm
 
+from jaxcolor.color.colorfulness import colorfulness
 from jaxcolor.data.loading import Decoder
 from jaxcolor.data.sources import Source, open_source
 from jaxcolor.errors import UserError
-from jaxcolor.imaging import resize
 from jaxcolor.imaging.photos import PhotoError
 
 T = TypeVar('T')
@@ -125,7 +125,7 @@ def _colorfulness(decoder: Decoder, indices: range) -> Float[np.ndarray, ' n']:
             pixels.append(decoder(index, 0.5, 0.5)[::step, ::step])
             readable.append(place)
     if readable:
-        values[readable] = resize.colorfulness(np.stack(pixels))
+        values[readable] = colorfulness(np.stack(pixels).astype(np.float32))
     return values
 
 

@@ -6,6 +6,7 @@ averages, and masks the pictures that only pad a batch.
 
 import types
 from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import dm_pix
 import jax.numpy as jnp
@@ -14,6 +15,7 @@ import optax
 from jaxtyping import Array, Float, Int
 
 from jaxcolor import own_parts
+from jaxcolor.color import colorfulness as of_colors
 from jaxcolor.color.convert import rgb_to_lab
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation import scores
@@ -71,15 +73,8 @@ def delta_e(generated: Pictures, truth: Pictures) -> Scores:
 
 
 def colorfulness(image: Pictures) -> Scores:
-    """Colourfulness on the 0-255 scale: 0 not, 15 slightly, 33 moderately, 59 quite, 109 extremely colourful.
-
-    Hasler and Suesstrunk 2003, "Measuring colourfulness in natural images".
-    """
-    red, green, blue = (255 * image[..., i] for i in range(3))
-    opponents = jnp.stack([red - green, (red + green) / 2 - blue], axis=-1)
-    spread = jnp.linalg.norm(jnp.std(opponents, axis=(1, 2)), axis=-1)
-    offset = jnp.linalg.norm(jnp.mean(opponents, axis=(1, 2)), axis=-1)
-    return spread + 0.3 * offset
+    """Colourfulness on the 0-255 scale, see `color.colorfulness`."""
+    return cast(Array, of_colors.colorfulness(255 * image))
 
 
 def ciede2000(lab1: Float[Array, '*b 3'], lab2: Float[Array, '*b 3']) -> Float[Array, '*b']:

@@ -1,7 +1,7 @@
-"""Pictures scaled and cut to the squares that networks take, and how colourful they are."""
+"""Pictures scaled and cut to the squares that networks take."""
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from PIL import Image
 
 
@@ -38,15 +38,3 @@ def crop(pixels: UInt8[np.ndarray, 'h w 3'], size: int, u: float, v: float) -> U
 
 def _corner(width: int, height: int, size: int, u: float, v: float) -> tuple[int, int]:
     return int(u * (width - size + 1)), int(v * (height - size + 1))
-
-
-def colorfulness(rgb: UInt8[np.ndarray, '*b h w 3']) -> Float[np.ndarray, '*b']:
-    """Colourfulness of pictures in 0-255: 0 for grey, 15 slightly, 45 averagely, 110 extremely colourful.
-
-    Hasler & Süsstrunk, "Measuring colourfulness in natural images", 2003, equation for M3.
-    """
-    red, green, blue = np.moveaxis(rgb.astype(np.float32), -1, 0)
-    red_green, yellow_blue = red - green, (red + green) / 2 - blue
-    over = (-2, -1)
-    spread = np.hypot(red_green.std(over), yellow_blue.std(over))
-    return spread + 0.3 * np.hypot(red_green.mean(over), yellow_blue.mean(over))

@@ -28,16 +28,3 @@ def test_fit_leaves_the_right_size_alone_and_takes_any_shape():
     assert resize.fit(Image.new('RGB', (1, 1), 'red'), 16).tolist() == [[[255, 0, 0]] * 16] * 16
     assert resize.fit(Image.new('RGB', (1, 3000)), 16).shape == (16, 16, 3)
     assert resize.fit(Image.new('RGB', (3000, 2)), 16, 0.999, 0.999).shape == (16, 16, 3)
-
-
-def test_colorfulness():
-    # By hand: grey has none; one flat red has no spread and 0.3 |mean|; two opponents have no mean.
-    grey = np.repeat(np.arange(48, dtype=np.uint8).reshape(1, 4, 4, 3)[..., :1], 3, axis=-1)
-    red = np.full((1, 4, 4, 3), (200, 0, 0), np.uint8)
-    opponents = np.zeros((1, 2, 2, 3), np.uint8)
-    opponents[0, 0, :, 0] = opponents[0, 1, :, 1] = 100  # rg is 100 and -100, yb is 50 throughout
-    np.testing.assert_allclose(resize.colorfulness(grey), [0.0], atol=1e-5)
-    np.testing.assert_allclose(resize.colorfulness(red), [0.3 * np.hypot(200, 100)], rtol=1e-5)
-    np.testing.assert_allclose(resize.colorfulness(opponents), [100 + 0.3 * 50], rtol=1e-5)
-    both = np.concatenate([red, np.zeros_like(red)])
-    assert resize.colorfulness(both).shape == (2,)

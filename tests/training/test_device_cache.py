@@ -1,6 +1,5 @@
 """Pictures on the devices: the batches that the host would have read, bit for bit."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
