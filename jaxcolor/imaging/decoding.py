@@ -17,10 +17,10 @@ def arrays(
     """Return the pixels, sRGB, one channel for grey pictures and three for others, and their opacity if they have one.
 
     Raises:
-      RefusedError: numbers whose white nobody knows.
+      PhotoError: numbers whose white nobody knows.
     """
     if image.mode == 'F':
-        raise formats.RefusedError('floating-point pixels have no agreed white; save it with 16 bits')
+        raise formats.PhotoError('floating-point pixels have no agreed white; save it with 16 bits')
     if image.mode.startswith('I'):
         return _deep(image)
     grey, transparent = _is_grey(image), image.has_transparency_data
@@ -57,7 +57,7 @@ def _deep(image: ImageFile.ImageFile) -> tuple[UInt16[np.ndarray, 'h w 1'], UInt
     for rows in bands(image.height, image.width):
         numbers = np.asarray(_rows(image, rows))
         if image.mode == 'I' and not 0 <= numbers.min() <= numbers.max() <= 65535:
-            raise formats.RefusedError('pixels of 32 bits have no agreed white; save it with 16 bits')
+            raise formats.PhotoError('pixels of 32 bits have no agreed white; save it with 16 bits')
         if alpha is not None:
             alpha[rows] = np.where(numbers == clear, 0, 255)
         values: UInt16[np.ndarray, 'rows w'] = numbers.astype(np.uint16)

@@ -17,6 +17,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
+from jaxcolor.errors import UserError
+
 # Pillow warns of the oddities of a TIFF, an EXIF or an animation and reads on, which is what is wanted here, or logs
 # an error beside raising it. Both are for the whole process, so this is done once, not by each thread for its picture.
 warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.(Tiff|Png)ImagePlugin$')
@@ -30,8 +32,16 @@ _START_OF_SCAN = re.compile(rb'\xff\xda\0(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)
 _NUMBERLESS = (1, 2, 6, 7)  # types of TIFF tags that Pillow leaves as bytes
 
 
-class RefusedError(ValueError):
-    """A file that is not even tried; the message says why."""
+class PhotoError(UserError):
+    """A file that is no photograph, or not one that can be read or written; the message is one line."""
+
+
+class TooLargeError(PhotoError):
+    """A file of more bytes or pixels than a limit, or than there is memory for."""
+
+
+class UnsupportedFormatError(PhotoError):
+    """A file of a format that is not read, or not without a package that is not installed."""
 
 
 class CountedFile(io.BufferedReader):
@@ -43,7 +53,7 @@ class CountedFile(io.BufferedReader):
         """As any file's."""
         self.left -= 1
         if self.left < 0:
-            raise RefusedError('it is made of more pieces than a picture needs')
+            raise PhotoError('it is made of more pieces than a picture needs')
         return super().read(size)
 
 
@@ -69,12 +79,12 @@ def open_picture(file: CountedFile, most_pixels: int) -> ImageFile.ImageFile:
       most_pixels: the limit of width times height.
 
     Raises:
-      RefusedError: not one of the formats, too large, or made to keep a machine busy.
+      PhotoError: too large, not one of the formats, or made to keep a machine busy.
       Exception: whatever a plug-in raises on a broken header.
     """
     head = file.read(64)
     if not head:
-        raise RefusedError('the file is empty')
+        raise PhotoError('the file is empty')
     plugin = _plugin(head)
     if plugin is WebPImagePlugin.WebPImageFile:
         _check_pixels(_webp_size(head), most_pixels)  # here, since the plug-in begins with memory for all of them
@@ -103,21 +113,21 @@ def _plugin(head: bytes) -> type[ImageFile.ImageFile]:
         return GifImagePlugin.GifImageFile
     if head[4:8] == b'ftyp' and head[8:12] in _HEIC_BRANDS:
         return _heic()
-    raise RefusedError('not a JPEG, PNG, TIFF, WebP, BMP, GIF or HEIC picture')
+    raise UnsupportedFormatError('not a JPEG, PNG, TIFF, WebP, BMP, GIF or HEIC picture')
 
 
 def _heic() -> type[ImageFile.ImageFile]:
     try:
         from pillow_heif import HeifImageFile
     except ImportError:
-        raise RefusedError('HEIC pictures take one more package: pip install pillow-heif') from None
+        raise UnsupportedFormatError('HEIC pictures take one more package: pip install pillow-heif') from None
     return HeifImageFile
 
 
 def _check_pixels(size: tuple[int, int], most_pixels: int) -> None:
     width, height = size
     if width * height > most_pixels:
-        raise RefusedError(f'{width} x {height} pixels are more than the limit of {most_pixels:,}')
+        raise TooLargeError(f'{width} x {height} pixels are more than the limit of {most_pixels:,}')
 
 
 def _webp_size(head: bytes) -> tuple[int, int]:
@@ -145,7 +155,7 @@ def _check_tags(file: CountedFile, head: bytes) -> None:
     content = file.read(min(entries, 1 << 16) * length)
     for tag, kind, numbers in struct.iter_unpack(endian + entry, content[: len(content) // length * length]):
         if kind not in _NUMBERLESS and numbers > _MOST_NUMBERS:
-            raise RefusedError(f'TIFF tag {tag} claims {numbers:,} numbers')
+            raise PhotoError(f'TIFF tag {tag} claims {numbers:,} numbers')
 
 
 def _check_scans(file: CountedFile) -> None:
@@ -158,4 +168,4 @@ def _check_scans(file: CountedFile) -> None:
         tail = content[-4:]
     file.seek(position)
     if scans > _MOST_SCANS:
-        raise RefusedError(f'a progressive JPEG of {scans} scans')
+        raise PhotoError(f'a progressive JPEG of {scans} scans')

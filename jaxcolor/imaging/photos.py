@@ -12,8 +12,9 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import ExifTags, Image, ImageFile
 
-from jaxcolor.errors import UserError
 from jaxcolor.imaging import arrays, decoding, exif, formats, icc, png, tiff
+from jaxcolor.imaging.formats import PhotoError as PhotoError  # which readers of photographs look for here
+from jaxcolor.imaging.formats import TooLargeError
 
 READABLE = frozenset(
     ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.tif', '.tiff', '.webp', '.bmp', '.gif', '.heic', '.heif', '.hif')
@@ -49,10 +50,6 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
     7: lambda a: a[::-1, ::-1].swapaxes(0, 1),
     8: lambda a: a[:, ::-1].swapaxes(0, 1),
 }
-
-
-class PhotoError(UserError):
-    """A file that is no photograph, or not one that can be read or written; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -132,7 +129,7 @@ def _explained(source: str | Path | bytes) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # Pillow's plug-ins raise nearly everything on hostile bytes
-        raise PhotoError(_printable(name + _reason(error))) from error
+        raise _photo_error(name, error) from error
 
 
 def _open(source: str | Path | bytes, most_bytes: int) -> formats.CountedFile:
@@ -142,9 +139,9 @@ def _open(source: str | Path | bytes, most_bytes: int) -> formats.CountedFile:
         status = Path(source).stat()
         size = status.st_size
         if not stat.S_ISREG(status.st_mode):  # to open a pipe could take forever
-            raise formats.RefusedError('not a file')
+            raise PhotoError('not a file')
     if size > most_bytes:
-        raise formats.RefusedError(f'{size:,} bytes are more than the limit of {most_bytes:,}')
+        raise TooLargeError(f'{size:,} bytes are more than the limit of {most_bytes:,}')
     return formats.CountedFile(io.BytesIO(source) if isinstance(source, bytes) else io.FileIO(source))
 
 
@@ -214,7 +211,7 @@ def encode(photo: Photo, colored: _Colored, format: str, *, quality: int = 95) -
         _to_pillow(colored, alpha, format).save(file, format, **_options(photo, format, quality))
         return file.getvalue()
     except Exception as error:
-        raise PhotoError(_printable(f'cannot be written as {format}: {_reason(error)}')) from error
+        raise _photo_error(f'cannot be written as {format}: ', error) from error
 
 
 def _to_pillow(colored: _Colored, alpha: UInt8[np.ndarray, 'h w'] | None, kind: str) -> Image.Image:
@@ -249,17 +246,14 @@ def _options(photo: Photo, kind: str, quality: int) -> dict[str, Any]:
     return options | {'quality': quality}
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, formats.RefusedError):
-        return str(error)
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    if isinstance(error, Image.DecompressionBombError):  # of WebP and GIF
-        return 'more pixels than Pillow decodes of this format'
-    if isinstance(error, MemoryError):
-        return 'takes more memory than there is'
-    return f'damaged: {str(error)[:200] or type(error).__name__}'
-
-
-def _printable(text: str) -> str:
-    return ''.join(letter if letter.isprintable() else ' ' for letter in text)
+def _photo_error(prefix: str, error: Exception) -> PhotoError:
+    kind, reason = PhotoError, f'damaged: {str(error)[:200] or type(error).__name__}'
+    if isinstance(error, PhotoError):
+        kind, reason = type(error), str(error)
+    elif isinstance(error, OSError) and error.strerror:
+        reason = error.strerror
+    elif isinstance(error, Image.DecompressionBombError):  # of WebP and GIF
+        kind, reason = TooLargeError, 'more pixels than Pillow decodes of this format'
+    elif isinstance(error, MemoryError):
+        kind, reason = TooLargeError, 'takes more memory than there is'
+    return kind(''.join(letter if letter.isprintable() else ' ' for letter in prefix + reason))

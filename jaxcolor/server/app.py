@@ -11,7 +11,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 
 from jaxcolor.inference.colorizer import Colorizer
-from jaxcolor.server import metrics, openapi
+from jaxcolor.server import errors, metrics, openapi
 from jaxcolor.server.handlers import Service
 from jaxcolor.server.middleware import Answers
 from jaxcolor.server.settings import Settings
@@ -43,6 +43,7 @@ def create_app(colorizer: Colorizer, settings: Settings) -> FastAPI:
         summary='Gives grey photographs their colours, and keeps none of them.',
         docs_url=None,
         redoc_url=None,
+        exception_handlers=dict.fromkeys(errors.STATUSES, errors.respond),
         lifespan=lifespan,
     )
     app.add_middleware(Answers, telemetry=telemetry)

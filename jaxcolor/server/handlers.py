@@ -11,19 +11,18 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import HTTPException, Request, Response
+from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
-from jaxcolor.errors import UserError
 from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.server import schemas, uploads
+from jaxcolor.server.errors import STATUSES, InternalError, ResultTimeoutError, UnavailableError, UploadTimeoutError
 from jaxcolor.server.metrics import Telemetry
 from jaxcolor.server.settings import Settings
 from jaxcolor.server.worker import Picture, Studio
 
 _LOG = logging.getLogger(__name__)
 
-_CLIENT_LEFT = 499  # nginx's number; nobody reads it but the metrics
 _SUFFIXES = {'PNG': '.png', 'JPEG': '.jpg', 'WEBP': '.webp'}
 
 
@@ -49,30 +48,25 @@ class Service:
         return {**self._colorizer.describe(), 'limits': {'bytes': photo.bytes, 'pixels': photo.pixels}}
 
     def check_ready(self) -> None:
-        """Raises an HTTPException, 503, unless pictures are taken and the model is compiled."""
+        """Raises an UnavailableError unless pictures are taken and the model is compiled."""
         if self.draining:
-            raise HTTPException(503, 'the server is shutting down', {'Retry-After': '10'})
+            raise UnavailableError('the server is shutting down', retry_after=10)
         if not self.studio.ready:
-            raise HTTPException(503, 'the model is being compiled', {'Retry-After': '10'})
+            raise UnavailableError('the model is being compiled', retry_after=10)
 
     async def colorize(self, request: Request) -> Response:
-        """Answers a form with a picture by the picture in colour; raises an HTTPException with the reason if not."""
+        """Answers a form with a picture by the picture in colour; raises one of `errors.STATUSES` if not."""
         if self.draining:
-            raise HTTPException(503, 'the server is shutting down', {'Retry-After': '10'})
+            raise UnavailableError('the server is shutting down', retry_after=10)
         self.studio.check_room()  # before the body: a client that is turned away need not send it
         with self._counted(), uploads.Account(self._memory) as account:
             try:
                 return await self._answer(request, account)
-            except ClientDisconnect:
-                return Response(status_code=_CLIENT_LEFT)
-            except UserError as error:
-                raise HTTPException(_status(error), str(error)) from error
-            except HTTPException:
+            except tuple(STATUSES):
                 raise
             except Exception as error:
-                raise HTTPException(
-                    500, f'something went wrong here; the log tells more of error {_log(error)}'
-                ) from error
+                number = _log(error)
+                raise InternalError(f'something went wrong here; the log tells more of error {number}') from error
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:
@@ -92,7 +86,7 @@ class Service:
             async with asyncio.timeout(limit):
                 upload = await uploads.read(request.stream(), boundary, self._settings.photo.bytes, account)
         except TimeoutError as error:
-            raise HTTPException(408, f'the picture did not arrive within {limit} s') from error
+            raise UploadTimeoutError(f'the picture did not arrive within {limit} s') from error
         seconds = {'upload': time.perf_counter() - start}
         self._telemetry.stage.labels('upload').observe(seconds['upload'])
         wished = schemas.read(request.query_params, upload.fields)
@@ -113,17 +107,10 @@ class Service:
                 return task.result()
             if gone.done():
                 raise ClientDisconnect
-            raise HTTPException(504, f'the picture was not ready within {limit} s; a smaller one may be')
+            raise ResultTimeoutError(f'the picture was not ready within {limit} s; a smaller one may be')
         finally:
             gone.cancel()
             task.cancel()
-
-
-def _status(error: UserError) -> int:
-    """413 for too many pixels, 415 for a file of another kind, 422 for a broken one and for a wrong option."""
-    if 'more than the limit of' in str(error):
-        return 413
-    return 415 if str(error).startswith('not a JPEG') else 422
 
 
 def _log(error: Exception) -> str:

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Literal
 
-from fastapi import HTTPException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jaxcolor.errors import UserError
@@ -36,7 +35,7 @@ class Wishes(BaseModel):
         return self.format and self.format.upper()
 
     def options(self, colorizer: Colorizer) -> Options:
-        """Returns these as `colorizer` takes them; an HTTPException, 422, where it does not have them."""
+        """Returns these as `colorizer` takes them; a UserError where it does not have them."""
         options = Options(
             saturation=self.saturation,
             temperature=self.temperature,
@@ -44,10 +43,7 @@ class Wishes(BaseModel):
             flip_average=self.flip_average,
             vividness=self.vividness,
         )
-        try:
-            colorizer.check(options)
-        except UserError as error:
-            raise HTTPException(422, str(error)) from error
+        colorizer.check(options)
         return options
 
 
@@ -55,11 +51,11 @@ def read(query: Mapping[str, str], fields: Mapping[str, str]) -> Wishes:
     """Reads the wishes of a request; empty ones count as left out.
 
     Raises:
-      HTTPException: 422, a name or a value that is none.
+      UserError: a name or a value that is none.
     """
     both = sorted(query.keys() & fields.keys())
     if both:
-        raise HTTPException(422, f'{both[0]}: it is in the form and in the query; give it once')
+        raise UserError(f'{both[0]}: it is in the form and in the query; give it once')
     try:
         return Wishes.model_validate({name: value for name, value in {**query, **fields}.items() if value != ''})
     except ValidationError as error:
@@ -68,6 +64,6 @@ def read(query: Mapping[str, str], fields: Mapping[str, str]) -> Wishes:
         name = name if len(name) <= 40 else f'{name[:40]}…'
         if problem['type'] == 'extra_forbidden':
             known = ', '.join(Wishes.model_fields)
-            raise HTTPException(422, f'{name!r} is not an option; the options are {known}') from error
+            raise UserError(f'{name!r} is not an option; the options are {known}') from error
         message = problem['msg'].removeprefix('Input should be ')
-        raise HTTPException(422, f'{name}: {str(problem["input"])[:40]!r} should be {message}') from error
+        raise UserError(f'{name}: {str(problem["input"])[:40]!r} should be {message}') from error

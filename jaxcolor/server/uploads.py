@@ -10,9 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from fastapi import HTTPException
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+
+from jaxcolor.errors import UserError
+from jaxcolor.imaging.formats import TooLargeError, UnsupportedFormatError
+from jaxcolor.server.errors import FormError, UnavailableError
 
 PICTURE = 'image'  # the field that carries it
 FORM_BYTES = 2**16  # what a form may hold beside the picture
@@ -37,9 +40,9 @@ class Memory:
         self.held = 0
 
     def take(self, count: int) -> None:
-        """Counts bytes that arrived; raises an HTTPException, 503, where they would be too many."""
+        """Counts bytes that arrived; raises an UnavailableError where they would be too many."""
         if self.held + count > self._limit:
-            raise HTTPException(503, 'the server holds as many uploads as it can; try again soon', {'Retry-After': '5'})
+            raise UnavailableError('the server holds as many uploads as it can; try again soon', retry_after=5)
         self.held += count
 
     def give_back(self, count: int) -> None:
@@ -58,16 +61,16 @@ def check_headers(headers: Mapping[str, str], max_bytes: int) -> bytes:
       The form's boundary.
 
     Raises:
-      HTTPException: 400, 413 or 415 for what can't be a form with a picture of at most `max_bytes`.
+      FormError, TooLargeError, UnsupportedFormatError: it can't be a form with a picture of at most `max_bytes`.
     """
     kind, parameters = parse_options_header(headers.get('content-type'))
     if kind != b'multipart/form-data':
-        raise HTTPException(415, f'send a form (multipart/form-data) whose field {PICTURE!r} is the picture')
+        raise UnsupportedFormatError(f'send a form (multipart/form-data) whose field {PICTURE!r} is the picture')
     if headers.get('content-encoding', 'identity') != 'identity':
-        raise HTTPException(415, 'send the form as it is, without a Content-Encoding')
+        raise UnsupportedFormatError('send the form as it is, without a Content-Encoding')
     boundary = parameters.get(b'boundary', b'')
     if not 1 <= len(boundary) <= 70:  # RFC 2046
-        raise HTTPException(400, 'the Content-Type of the form has no usable boundary')
+        raise FormError('the Content-Type of the form has no usable boundary')
     length = headers.get('content-length', '')
     if length.isdecimal() and int(length) > max_bytes + FORM_BYTES:
         raise _too_large(max_bytes)
@@ -84,7 +87,10 @@ async def read(chunks: AsyncIterator[bytes], boundary: bytes, max_bytes: int, ac
       account: is charged for every byte of the picture.
 
     Raises:
-      HTTPException: 400 for a broken form, 413 for a large one, 422 for one without a picture, 503 for no memory.
+      FormError: a broken form.
+      TooLargeError: a large one.
+      UnavailableError: no memory.
+      UserError: a form without a picture, or with fields that it can't have.
     """
     form = _Form(max_bytes, account)
     parser = MultipartParser(boundary, form.callbacks(), max_header_size=2048)
@@ -96,7 +102,7 @@ async def read(chunks: AsyncIterator[bytes], boundary: bytes, max_bytes: int, ac
         try:
             parser.write(chunk)
         except FormParserError as error:
-            raise HTTPException(400, 'the form is not well-formed multipart/form-data') from error
+            raise FormError('the form is not well-formed multipart/form-data') from error
     return form.upload()
 
 
@@ -156,16 +162,16 @@ class _Form:
 
     def upload(self) -> Upload:
         if not self._ended:
-            raise HTTPException(400, 'the form ends before its last boundary: the upload was cut short')
+            raise FormError('the form ends before its last boundary: the upload was cut short')
         if self._content is None:
-            raise HTTPException(422, f'the form has no field {PICTURE!r} with a picture')
+            raise UserError(f'the form has no field {PICTURE!r} with a picture')
         return Upload(self._content, self._name, self._fields)
 
     def _begin(self) -> None:
         self._part = _Part()
         self._parts += 1
         if self._parts > _PARTS:
-            raise HTTPException(400, f'the form has more than {_PARTS} fields')
+            raise FormError(f'the form has more than {_PARTS} fields')
 
     def _header_field(self, data: bytes, start: int, end: int) -> None:
         self._part.header += data[start:end]
@@ -182,7 +188,7 @@ class _Form:
         _, parameters = parse_options_header(self._part.headers.get(b'content-disposition'))
         self._part.name = parameters.get(b'name', b'').decode(errors='replace')
         if self._part.name in self._fields or (self._part.name == PICTURE and self._content is not None):
-            raise HTTPException(422, f'the form has more than one field {_short(self._part.name)!r}')
+            raise UserError(f'the form has more than one field {_short(self._part.name)!r}')
         if self._part.name == PICTURE:
             self._name = _file_name(parameters.get(b'filename', b''))
 
@@ -193,7 +199,7 @@ class _Form:
                 raise _too_large(self._max_bytes)
             self._account.take(end - start)
         elif content.tell() + end - start > _FIELD_BYTES:
-            raise HTTPException(422, f'the field {_short(self._part.name)!r} is longer than {_FIELD_BYTES} bytes')
+            raise UserError(f'the field {_short(self._part.name)!r} is longer than {_FIELD_BYTES} bytes')
         content.write(memoryview(data)[start:end])
 
     def _end(self) -> None:
@@ -217,7 +223,5 @@ def _short(name: str) -> str:
     return name if len(name) <= 40 else f'{name[:40]}…'
 
 
-def _too_large(max_bytes: int) -> HTTPException:
-    return HTTPException(
-        413, f'the picture is larger than {max_bytes / 2**20:.4g} MiB, the most that this server takes'
-    )
+def _too_large(max_bytes: int) -> TooLargeError:
+    return TooLargeError(f'the picture is larger than {max_bytes / 2**20:.4g} MiB, the most that this server takes')

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
-from fastapi import HTTPException
 
 from jaxcolor.imaging import photos
 from jaxcolor.inference.colorizer import Colorizer, Options
 from jaxcolor.server.batching import Device
+from jaxcolor.server.errors import UnavailableError
 from jaxcolor.server.metrics import Telemetry
 from jaxcolor.server.settings import Settings
 
@@ -61,10 +61,10 @@ class Studio:
         self.ready = True
 
     def check_room(self) -> None:
-        """Raises an HTTPException, 503 with a guess of when to come again, if every place is taken."""
+        """Raises an UnavailableError, with a guess of when to come again, if every place is taken."""
         if self._taken >= self._settings.queue:
             seconds = min(30, max(1, math.ceil(self._latency)))
-            raise HTTPException(503, 'the server is busy; try again soon', {'Retry-After': str(seconds)})
+            raise UnavailableError('the server is busy; try again soon', retry_after=seconds)
 
     async def colorize(self, content: bytes, options: Options, format_name: str | None) -> Picture:
         """Colours a file.
@@ -75,7 +75,7 @@ class Studio:
           format_name: of the result, Pillow's; left out, the file's own where every browser shows it, else PNG.
 
         Raises:
-          HTTPException: 503, no place is free.
+          UnavailableError: no place is free.
           PhotoError: the file can't be read as a picture.
         """
         self.check_room()

@@ -5,12 +5,12 @@ import re
 
 import numpy as np
 import pytest
-from fastapi import HTTPException
 
 from jaxcolor.errors import UserError
 from jaxcolor.inference.colorizer import Options
 from jaxcolor.server import uploads
 from jaxcolor.server.batching import Device
+from jaxcolor.server.errors import UnavailableError
 from jaxcolor.server.metrics import Telemetry
 
 _LONG = Options(saturation=0.5)  # of the picture that the others wait for
@@ -83,10 +83,9 @@ def test_uploads_share_a_bounded_memory():
 
     with uploads.Account(memory) as one, uploads.Account(memory) as other:
         assert asyncio.run(read(one)).content == bytes(60)
-        with pytest.raises(HTTPException) as refusal:
+        with pytest.raises(UnavailableError) as refusal:
             asyncio.run(read(other))
-        assert refusal.value.status_code == 503
-        assert refusal.value.headers == {'Retry-After': '5'}
+        assert refusal.value.retry_after == 5
     assert memory.held == 0
     with uploads.Account(memory) as again:
         asyncio.run(read(again))

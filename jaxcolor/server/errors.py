@@ -1,0 +1,52 @@
+"""Why a request fails, and the status that each reason is answered by."""
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse
+
+from jaxcolor.errors import UserError
+from jaxcolor.imaging.formats import TooLargeError, UnsupportedFormatError
+
+
+class FormError(UserError):
+    """A form that is broken or cut short."""
+
+
+class UploadTimeoutError(UserError):
+    """An upload that takes too long."""
+
+
+class InternalError(Exception):
+    """A fault of the server; the message tells nothing of the request."""
+
+
+class UnavailableError(Exception):
+    """No picture is taken now; in `retry_after` seconds that may be otherwise."""
+
+    def __init__(self, message: str, retry_after: int):
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class ResultTimeoutError(Exception):
+    """A picture that is not ready in time."""
+
+
+STATUSES: dict[type[Exception], int] = {
+    FormError: 400,
+    UploadTimeoutError: 408,
+    TooLargeError: 413,
+    UnsupportedFormatError: 415,
+    UserError: 422,  # every other: a damaged picture, an option out of range
+    ClientDisconnect: 499,  # nginx's number; nobody reads it but the metrics
+    InternalError: 500,
+    UnavailableError: 503,
+    ResultTimeoutError: 504,
+}
+"""Class -> status, for its subclasses too unless they have their own."""
+
+
+async def respond(request: Request, error: Exception) -> JSONResponse:
+    """Answer with an error's status, and with its message as `detail`."""
+    status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
+    headers = {'Retry-After': str(error.retry_after)} if isinstance(error, UnavailableError) else None
+    return JSONResponse({'detail': str(error)}, status, headers)
