@@ -59,9 +59,9 @@ class Service:
         if self.draining:
             raise UnavailableError('the server is shutting down', retry_after=10)
         self.studio.check_room()  # before the body: a client that is turned away need not send it
-        with self._counted(), uploads.Account(self._memory) as account:
+        with self._counted(), uploads.Reservation(self._memory) as reservation:
             try:
-                return await self._answer(request, account)
+                return await self._answer(request, reservation)
             except tuple(STATUSES):
                 raise
             except Exception as error:
@@ -78,13 +78,12 @@ class Service:
             self.active -= 1
             self._telemetry.active.set(self.active)
 
-    async def _answer(self, request: Request, account: uploads.Account) -> Response:
+    async def _answer(self, request: Request, reservation: uploads.Reservation) -> Response:
         start = time.perf_counter()
         limit = self._settings.upload_timeout
-        boundary = uploads.check_headers(request.headers, self._settings.photo.bytes)
         try:
             async with asyncio.timeout(limit):
-                upload = await uploads.read(request.stream(), boundary, self._settings.photo.bytes, account)
+                upload = await uploads.read(request, self._settings.photo.bytes, reservation)
         except TimeoutError as error:
             raise UploadTimeoutError(f'the picture did not arrive within {limit} s') from error
         seconds = {'upload': time.perf_counter() - start}

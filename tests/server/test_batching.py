@@ -1,6 +1,5 @@
 """Pictures that come together go to the device together, and do not harm each other."""
 
-import asyncio
 import re
 
 import numpy as np
@@ -8,9 +7,7 @@ import pytest
 
 from jaxcolor.errors import UserError
 from jaxcolor.inference.colorizer import Options
-from jaxcolor.server import uploads
 from jaxcolor.server.batching import Device
-from jaxcolor.server.errors import UnavailableError
 from jaxcolor.server.metrics import Telemetry
 
 _LONG = Options(saturation=0.5)  # of the picture that the others wait for
@@ -68,24 +65,3 @@ def test_skips_what_nobody_waits_for(device, telemetry):
     assert stayed.result(60).shape == (24, 20, 3)
     first.result()
     assert _batches(telemetry) == [2, 2, 2]
-
-
-def test_uploads_share_a_bounded_memory():
-    memory = uploads.Memory(100)
-    body = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\n%b\r\n--b--\r\n' % bytes(60)
-
-    async def read(account: uploads.Account) -> uploads.Upload:
-        async def chunks():
-            for i in range(0, len(body), 7):  # boundaries may be cut anywhere
-                yield body[i : i + 7]
-
-        return await uploads.read(chunks(), b'b', 1000, account)
-
-    with uploads.Account(memory) as one, uploads.Account(memory) as other:
-        assert asyncio.run(read(one)).content == bytes(60)
-        with pytest.raises(UnavailableError) as refusal:
-            asyncio.run(read(other))
-        assert refusal.value.retry_after == 5
-    assert memory.held == 0
-    with uploads.Account(memory) as again:
-        asyncio.run(read(again))
