@@ -1,5 +1,6 @@
 """Why a request fails, and the status that each reason is answered by."""
 
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
@@ -20,7 +21,7 @@ class InternalError(Exception):
 
 
 class UnavailableError(Exception):
-    """No picture is taken now; in `retry_after` seconds that may be otherwise."""
+    """No picture is taken now; it may be after Retry-After seconds."""
 
     def __init__(self, message: str, retry_after: int):
         super().__init__(message)
@@ -47,6 +48,8 @@ STATUSES: dict[type[Exception], int] = {
 
 async def respond(request: Request, error: Exception) -> JSONResponse:
     """Answer with an error's status, and with its message as `detail`."""
+    if isinstance(error, HTTPException):  # Starlette's own: an unknown address or method
+        return JSONResponse({'detail': error.detail}, error.status_code, error.headers)
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
     headers = {'Retry-After': str(error.retry_after)} if isinstance(error, UnavailableError) else None
     return JSONResponse({'detail': str(error)}, status, headers)

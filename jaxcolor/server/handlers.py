@@ -7,15 +7,15 @@ import secrets
 import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import Request, Response
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
 
 from jaxcolor.inference.colorizer import Colorizer
-from jaxcolor.server import schemas, uploads
+from jaxcolor.server import metrics, openapi, schemas, uploads
 from jaxcolor.server.errors import STATUSES, InternalError, ResultTimeoutError, UnavailableError, UploadTimeoutError
 from jaxcolor.server.metrics import Telemetry
 from jaxcolor.server.settings import Settings
@@ -23,11 +23,14 @@ from jaxcolor.server.worker import Picture, Studio
 
 _LOG = logging.getLogger(__name__)
 
+PAGE = Path(__file__).parent / 'page'
 _SUFFIXES = {'PNG': '.png', 'JPEG': '.jpg', 'WEBP': '.webp'}
 
 
 class Service:
-    """Answers requests for pictures until it drains.
+    """Answer requests, those for pictures until it drains.
+
+    The first line of a method's docstring is its summary in `/openapi.json`.
 
     Attributes:
       active: requests that are under way.
@@ -42,22 +45,40 @@ class Service:
         self.active = 0
         self.draining = False
 
-    def describe(self) -> dict[str, Any]:
-        """Returns what the model is, and the limits of a picture."""
+    async def model(self, request: Request) -> Response:
+        """Tell what the model is, and the limits of a picture."""
         photo = self._settings.photo
-        return {**self._colorizer.describe(), 'limits': {'bytes': photo.bytes, 'pixels': photo.pixels}}
+        return JSONResponse({**self._colorizer.describe(), 'limits': {'bytes': photo.bytes, 'pixels': photo.pixels}})
 
-    def check_ready(self) -> None:
-        """Raises an UnavailableError unless pictures are taken and the model is compiled."""
-        if self.draining:
-            raise UnavailableError('the server is shutting down', retry_after=10)
+    async def healthz(self, request: Request) -> Response:
+        """Tell whether the process lives."""
+        return JSONResponse({'status': 'ok'})
+
+    async def readyz(self, request: Request) -> Response:
+        """Tell whether pictures are taken; 503 as the model is compiled, and as the server ends."""
+        self._check_draining()
         if not self.studio.ready:
             raise UnavailableError('the model is being compiled', retry_after=10)
+        return JSONResponse({'status': 'ready'})
+
+    async def metrics(self, request: Request) -> Response:
+        """Tell counts and times in Prometheus's text format."""
+        return Response(self._telemetry.exposition(), media_type=metrics.CONTENT_TYPE)
+
+    async def openapi(self, request: Request) -> Response:
+        """Tell programs all of this."""
+        return JSONResponse(openapi.document(request.app.routes, request.scope.get('root_path', '')))
+
+    async def docs(self, request: Request) -> Response:
+        """Tell people."""
+        return FileResponse(PAGE / 'docs.html')
 
     async def colorize(self, request: Request) -> Response:
-        """Answers a form with a picture by the picture in colour; raises one of `errors.STATUSES` if not."""
-        if self.draining:
-            raise UnavailableError('the server is shutting down', retry_after=10)
+        """Colour a picture.
+
+        Raises one of `errors.STATUSES` where it can't.
+        """
+        self._check_draining()
         self.studio.check_room()  # before the body: a client that is turned away need not send it
         with self._counted(), uploads.Reservation(self._memory) as reservation:
             try:
@@ -67,6 +88,10 @@ class Service:
             except Exception as error:
                 number = _log(error)
                 raise InternalError(f'something went wrong here; the log tells more of error {number}') from error
+
+    def _check_draining(self) -> None:
+        if self.draining:
+            raise UnavailableError('the server is shutting down', retry_after=10)
 
     @contextlib.contextmanager
     def _counted(self) -> Iterator[None]:

@@ -62,7 +62,7 @@ class Answers:
             await self._app(scope, rest.receive, send_on)
         finally:
             seconds = time.perf_counter() - start
-            route = getattr(scope.get('route'), 'path', 'other')
+            route = getattr(scope.get('route'), 'path', '') or 'other'  # of the page's files
             self._telemetry.requests.labels(route, status).inc()
             self._telemetry.latency.labels(route).observe(seconds)
             level = logging.DEBUG if route in _ROUTINE else logging.INFO

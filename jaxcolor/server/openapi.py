@@ -1,55 +1,74 @@
-"""How `POST /v1/colorize` reads in `/openapi.json`; the form is read by hand, so FastAPI can't know."""
+"""`/openapi.json`, from the routes, their docstrings and the options of a picture."""
 
+import inspect
+from collections.abc import Iterable
 from typing import Any
 
+from starlette.routing import BaseRoute, Route
+
+from jaxcolor import server
+from jaxcolor.server.errors import STATUSES
 from jaxcolor.server.schemas import Wishes
 from jaxcolor.server.uploads import PICTURE
 
 _FILE = {'type': 'string', 'format': 'binary'}
-_REASONS = {
-    400: ('The form is broken or was cut short.', 'the form ends before its last boundary: the upload was cut short'),
-    408: ('The picture took too long to arrive.', 'the picture did not arrive within 60 s'),
-    413: ('Too many bytes or pixels.', 'the picture is larger than 64 MiB, the most that this server takes'),
-    415: ('No form, or no picture.', "send a form (multipart/form-data) whose field 'image' is the picture"),
-    422: ('A picture that is damaged, or an option out of range.', "saturation: '9' should be less than or equal to 4"),
-    500: ('A fault of the server.', 'something went wrong here; the log tells more of error 5bd1c0de'),
-    503: (
-        'Every place is taken, or the server is shutting down; see Retry-After.',
-        'the server is busy; try again soon',
-    ),
-    504: ('The answer took too long.', 'the picture was not ready within 120 s; a smaller one may be'),
+_EXAMPLES = {
+    400: 'the form ends before its last boundary: the upload was cut short',
+    408: 'the picture did not arrive within 60 s',
+    413: 'the picture is larger than 64 MiB, the most that this server takes',
+    415: "send a form (multipart/form-data) whose field 'image' is the picture",
+    422: "saturation: '9' should be less than or equal to 4",
+    500: 'something went wrong here; the log tells more of error 5bd1c0de',
+    503: 'the server is busy; try again soon',
+    504: 'the picture was not ready within 120 s; a smaller one may be',
 }
 
 
-def responses() -> dict[int | str, dict[str, Any]]:
-    """Returns the answers and an example of each."""
+def document(routes: Iterable[BaseRoute], root_path: str) -> dict[str, Any]:
+    """Return what programs need to know of `routes`, which a proxy has put below `root_path`."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in routes:
+        if isinstance(route, Route) and route.include_in_schema:
+            content: dict[str, Any] = {'text/plain' if route.path == '/metrics' else 'application/json': {}}
+            operation = {
+                'operationId': route.name,
+                'summary': _first_line(route.endpoint),
+                'responses': {200: {'description': 'OK', 'content': content}},
+            }
+            if route.path == '/v1/colorize':
+                operation |= {'responses': responses(), **_request()}
+            paths[route.path] = {method.lower(): operation for method in (route.methods or ()) if method != 'HEAD'}
+    info = {'title': 'jaxcolor', 'version': '1', 'summary': _first_line(server)}
+    return {'openapi': '3.1.0', 'info': info, 'servers': [{'url': root_path or '/'}], 'paths': paths}
+
+
+def responses() -> dict[int, dict[str, Any]]:
+    """Return the answers to a picture and an example of each."""
     picture = {
         'description': 'The picture in colour, of the same size.',
         'content': {f'image/{name}': {'schema': _FILE} for name in ('png', 'jpeg', 'webp')},
         'headers': {
-            'Content-Disposition': {
-                'schema': {'type': 'string'},
-                'example': 'attachment; filename="harbour-colour.jpg"',
-            },
-            'Server-Timing': {
-                'schema': {'type': 'string'},
-                'example': 'upload;dur=12.1, decode;dur=31.0, model;dur=204.6, encode;dur=40.2',
-            },
+            name: {'schema': {'type': 'string'}, 'example': example}
+            for name, example in (
+                ('Content-Disposition', 'attachment; filename="harbour-colour.jpg"'),
+                ('Server-Timing', 'upload;dur=12.1, decode;dur=31.0, model;dur=204.6, encode;dur=40.2'),
+            )
         },
     }
     reason = {'type': 'object', 'required': ['detail'], 'properties': {'detail': {'type': 'string'}}}
-    errors: dict[int | str, dict[str, Any]] = {
+    errors = {
         status: {
-            'description': meaning,
-            'content': {'application/json': {'schema': reason, 'example': {'detail': example}}},
+            'description': _first_line(kind),
+            'content': {'application/json': {'schema': reason, 'example': {'detail': _EXAMPLES[status]}}},
         }
-        for status, (meaning, example) in _REASONS.items()
+        for kind, status in STATUSES.items()
+        if status in _EXAMPLES
     }
     return {200: picture, **errors}
 
 
-def request() -> dict[str, Any]:
-    """Returns the form, and the same options as parameters of the query."""
+def _request() -> dict[str, Any]:
+    """Return the form, and the same options as parameters of the query."""
     options = Wishes.model_json_schema()['properties']
     form = {
         'type': 'object',
@@ -64,3 +83,7 @@ def request() -> dict[str, Any]:
             for name, schema in options.items()
         ],
     }
+
+
+def _first_line(documented: object) -> str:
+    return (inspect.getdoc(documented) or '').partition('\n')[0]

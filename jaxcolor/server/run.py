@@ -10,7 +10,7 @@ import time
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from jaxcolor.errors import UserError
@@ -85,7 +85,7 @@ class Server(uvicorn.Server):
       failure: that kept the model from being compiled.
     """
 
-    def __init__(self, config: uvicorn.Config, app: FastAPI, drain_timeout: int):
+    def __init__(self, config: uvicorn.Config, app: Starlette, drain_timeout: int):
         super().__init__(config)
         self._app, self._drain_timeout = app, drain_timeout
         self._deadline = 0.0

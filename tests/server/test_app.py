@@ -13,6 +13,9 @@ import pytest
 from helpers.hostile import hostile_files
 from PIL import Image
 
+from jaxcolor.server import openapi
+from jaxcolor.server.schemas import Wishes
+
 
 def _detail(answer: httpx.Response) -> str:
     assert answer.headers['content-type'] == 'application/json'
@@ -261,6 +264,7 @@ def test_openapi_and_docs_say_the_same(server):
     form = operation['requestBody']['content']['multipart/form-data']['schema']
     assert form['required'] == ['image']
     assert set(form['properties']) == {'image'} | {parameter['name'] for parameter in operation['parameters']}
+    assert set(form['properties']) == {'image', *Wishes.model_fields}
     for name in form['properties']:
         assert f'<td><code>{name}</code></td>' in text
     for status, answer in operation['responses'].items():
@@ -269,10 +273,16 @@ def test_openapi_and_docs_say_the_same(server):
     json.dumps(said)
 
 
+def test_openapi_knows_where_a_proxy_has_put_it():
+    assert openapi.document([], '/colour')['servers'] == [{'url': '/colour'}]
+
+
 def test_unknown_addresses_and_methods(server):
-    assert httpx.get(f'{server.url}/nothing').status_code == 404
+    answer = httpx.get(f'{server.url}/nothing')
+    assert (answer.status_code, _detail(answer)) == (404, 'Not Found')
     assert httpx.get(f'{server.url}/v1/colorize').status_code in (404, 405)
-    assert httpx.delete(f'{server.url}/v1/model').status_code == 405
+    answer = httpx.delete(f'{server.url}/v1/model')
+    assert (answer.status_code, _detail(answer)) == (405, 'Method Not Allowed')
 
 
 def test_page_is_in_the_package():

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 import uvicorn
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from jaxcolor.server import run
 from jaxcolor.server.app import create_app
@@ -19,11 +19,11 @@ from jaxcolor.server.settings import Settings
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[[FastAPI], tuple[run.Server, str]]]:
+def start() -> Iterator[Callable[[Starlette], tuple[run.Server, str]]]:
     """Returns a function that runs an application in a thread of this process: the server and its address."""
     started: list[tuple[run.Server, threading.Thread, socket.socket]] = []
 
-    def serve(app: FastAPI) -> tuple[run.Server, str]:
+    def serve(app: Starlette) -> tuple[run.Server, str]:
         listener = run.listen('127.0.0.1', 0)
         server = run.Server(uvicorn.Config(app, log_config=None, ws='none', lifespan='on'), app, drain_timeout=30)
         thread = threading.Thread(target=server.run, args=([listener],))
