@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from jaxcolor.inference.colorizer import Colorizer, Options
-from jaxcolor.server.metrics import Telemetry
+from jaxcolor.server.metrics import Metrics
 
-_PATIENCE = 0.004  # seconds that the first picture of a batch waits for others
-_PIXELS = 2**24  # of a batch: larger ones fill the device by themselves
+_MAX_WAIT = 0.004  # seconds that the first picture of a batch waits for others
+_MAX_PIXELS = 2**24  # of a batch: larger ones fill the device by themselves
 
 
 @dataclass(eq=False)
@@ -22,32 +22,32 @@ class _Job:
     result: Future[np.ndarray] = field(default_factory=Future)
 
 
-class Device:
-    """Colours pictures in batches, on a thread of its own.
+class Batcher:
+    """Colour pictures in batches, on a thread of its own.
 
     Work that was cancelled before its turn is skipped.
     """
 
-    def __init__(self, colorizer: Colorizer, batch_size: int, telemetry: Telemetry):
-        self._colorizer, self._batch_size, self._telemetry = colorizer, batch_size, telemetry
+    def __init__(self, colorizer: Colorizer, batch_size: int, metrics: Metrics):
+        self._colorizer, self._batch_size, self._metrics = colorizer, batch_size, metrics
         self._jobs: deque[_Job] = deque()
         self._changed = threading.Condition()
         self._closed = False
         # A daemon: a model that hangs must not keep the process from ending.
-        self._thread = threading.Thread(target=self._run, name='device', daemon=True)
+        self._thread = threading.Thread(target=self._color_batches, name='device', daemon=True)
         self._thread.start()
 
     def submit(self, pixels: np.ndarray, options: Options) -> Future[np.ndarray]:
-        """Asks for a picture [h, w, 1 | 3] in colour; the future is of [h, w, 3], of the same dtype."""
+        """Enqueue a picture [h, w, 1 | 3]; return the future of it in colour, [h, w, 3] of the same dtype."""
         job = _Job(pixels, options)
         with self._changed:
             self._jobs.append(job)
             self._changed.notify()
-        self._telemetry.waiting.set(len(self._jobs))
+        self._metrics.waiting.set(len(self._jobs))
         return job.result
 
     def close(self, timeout: float) -> bool:
-        """Drops what waits and ends the thread; returns whether it ended within `timeout` seconds."""
+        """Drop what waits and end the thread; return whether it ended within `timeout` seconds."""
         with self._changed:
             self._closed = True
             for job in self._jobs:
@@ -56,35 +56,35 @@ class Device:
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
-    def _run(self) -> None:
-        while batch := self._next():
+    def _color_batches(self) -> None:
+        while batch := self._next_batch():
             self._color([job for job in batch if job.result.set_running_or_notify_cancel()])
             batch.clear()  # or the last pictures would stay in memory until the next come
 
-    def _next(self) -> list[_Job]:
-        """The oldest picture and those that may go with it; waits for one, and a moment for more. None: closed."""
+    def _next_batch(self) -> list[_Job]:
+        """Wait for a picture, and a moment for more; return the oldest and those that may go with it. None: closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._closed)
-            end = time.monotonic() + _PATIENCE
+            end = time.monotonic() + _MAX_WAIT
             while len(self._jobs) < self._batch_size and not self._closed and (left := end - time.monotonic()) > 0:
                 self._changed.wait(left)
             batch: list[_Job] = []
             pixels = 0
             for job in list(self._jobs):
                 size = job.pixels.shape[0] * job.pixels.shape[1]
-                if not batch or (job.options == batch[0].options and pixels + size <= _PIXELS):
+                if not batch or (job.options == batch[0].options and pixels + size <= _MAX_PIXELS):
                     batch.append(job)
                     pixels += size
                     self._jobs.remove(job)
                 if len(batch) == self._batch_size:
                     break
-            self._telemetry.waiting.set(len(self._jobs))
+            self._metrics.waiting.set(len(self._jobs))
             return batch
 
     def _color(self, jobs: list[_Job]) -> None:
         if not jobs:
             return
-        self._telemetry.batch_size.observe(len(jobs))
+        self._metrics.batch_size.observe(len(jobs))
         try:
             results = self._colorizer([job.pixels for job in jobs], **jobs[0].options._asdict())
         except Exception as error:

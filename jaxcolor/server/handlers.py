@@ -1,4 +1,4 @@
-"""One request for a picture, from its first byte to the answer, and every way in which it may fail."""
+"""What each route does; for a picture, from its first byte to the answer, and every way in which it may fail."""
 
 import asyncio
 import contextlib
@@ -15,11 +15,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from jaxcolor.inference.colorizer import Colorizer
-from jaxcolor.server import metrics, openapi, schemas, uploads
+from jaxcolor.server import openapi, schemas, uploads
 from jaxcolor.server.errors import STATUSES, InternalError, ResultTimeoutError, UnavailableError, UploadTimeoutError
-from jaxcolor.server.metrics import Telemetry
+from jaxcolor.server.metrics import CONTENT_TYPE, Metrics
 from jaxcolor.server.settings import Settings
-from jaxcolor.server.worker import Picture, Studio
+from jaxcolor.server.worker import Result, Worker
 
 _LOG = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ PAGE = Path(__file__).parent / 'page'
 _SUFFIXES = {'PNG': '.png', 'JPEG': '.jpg', 'WEBP': '.webp'}
 
 
-class Service:
+class Handlers:
     """Answer requests, those for pictures until it drains.
 
     The first line of a method's docstring is its summary in `/openapi.json`.
@@ -37,11 +37,11 @@ class Service:
       draining: whether new ones are turned away.
     """
 
-    def __init__(self, colorizer: Colorizer, settings: Settings, telemetry: Telemetry):
-        self._colorizer, self._settings, self._telemetry = colorizer, settings, telemetry
+    def __init__(self, colorizer: Colorizer, settings: Settings, metrics: Metrics):
+        self._colorizer, self._settings, self._metrics = colorizer, settings, metrics
         self._memory = uploads.Memory(settings.upload_memory)
-        self._left_behind: set[asyncio.Task[Picture]] = set()
-        self.studio = Studio(colorizer, settings, telemetry)
+        self._tasks: set[asyncio.Task[Result]] = set()
+        self.worker = Worker(colorizer, settings, metrics)
         self.active = 0
         self.draining = False
 
@@ -57,13 +57,13 @@ class Service:
     async def readyz(self, request: Request) -> Response:
         """Tell whether pictures are taken; 503 as the model is compiled, and as the server ends."""
         self._check_draining()
-        if not self.studio.ready:
+        if not self.worker.ready:
             raise UnavailableError('the model is being compiled', retry_after=10)
         return JSONResponse({'status': 'ready'})
 
     async def metrics(self, request: Request) -> Response:
         """Tell counts and times in Prometheus's text format."""
-        return Response(self._telemetry.exposition(), media_type=metrics.CONTENT_TYPE)
+        return Response(self._metrics.exposition(), media_type=CONTENT_TYPE)
 
     async def openapi(self, request: Request) -> Response:
         """Tell programs all of this."""
@@ -79,10 +79,10 @@ class Service:
         Raises one of `errors.STATUSES` where it can't.
         """
         self._check_draining()
-        self.studio.check_room()  # before the body: a client that is turned away need not send it
-        with self._counted(), uploads.Reservation(self._memory) as reservation:
+        self.worker.check_capacity()  # before the body: a client that is turned away need not send it
+        with self._track_active(), uploads.Reservation(self._memory) as reservation:
             try:
-                return await self._answer(request, reservation)
+                return await self._colorize(request, reservation)
             except tuple(STATUSES):
                 raise
             except Exception as error:
@@ -94,16 +94,16 @@ class Service:
             raise UnavailableError('the server is shutting down', retry_after=10)
 
     @contextlib.contextmanager
-    def _counted(self) -> Iterator[None]:
+    def _track_active(self) -> Iterator[None]:
         self.active += 1
-        self._telemetry.active.set(self.active)
+        self._metrics.active.set(self.active)
         try:
             yield
         finally:
             self.active -= 1
-            self._telemetry.active.set(self.active)
+            self._metrics.active.set(self.active)
 
-    async def _answer(self, request: Request, reservation: uploads.Reservation) -> Response:
+    async def _colorize(self, request: Request, reservation: uploads.Reservation) -> Response:
         start = time.perf_counter()
         limit = self._settings.upload_timeout
         try:
@@ -112,50 +112,50 @@ class Service:
         except TimeoutError as error:
             raise UploadTimeoutError(f'the picture did not arrive within {limit} s') from error
         seconds = {'upload': time.perf_counter() - start}
-        self._telemetry.stage.labels('upload').observe(seconds['upload'])
-        wished = schemas.read(request.query_params, upload.fields)
-        options = wished.options(self._colorizer)
-        picture = await self._wait(self.studio.colorize(upload.content, options, wished.pillow_format), request.receive)
-        return _response(picture, upload.name, seconds | picture.seconds)
+        self._metrics.stage.labels('upload').observe(seconds['upload'])
+        options = schemas.parse_options(request.query_params, upload.fields)
+        work = self.worker.colorize(upload.content, options.for_colorizer(self._colorizer), options.pillow_format)
+        result = await self._wait(work, request.receive)
+        return _response(result, upload.name, seconds | result.seconds)
 
-    async def _wait(self, work: Awaitable[Picture], receive: Callable[[], Awaitable[Any]]) -> Picture:
-        """Waits for the picture, as long as there is time and somebody waits for it."""
+    async def _wait(self, work: Awaitable[Result], receive: Callable[[], Awaitable[Any]]) -> Result:
+        """Wait for the picture, as long as there is time and somebody waits for it."""
         task = asyncio.ensure_future(work)
-        self._left_behind.add(task)
-        task.add_done_callback(self._left_behind.discard)
-        gone = asyncio.ensure_future(receive())  # after the body, the only message is that the client has left
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        disconnect = asyncio.ensure_future(receive())  # after the body, the only message is that the client has left
         limit = self._settings.answer_timeout
         try:
-            await asyncio.wait({task, gone}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({task, disconnect}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
-            if gone.done():
+            if disconnect.done():
                 raise ClientDisconnect
             raise ResultTimeoutError(f'the picture was not ready within {limit} s; a smaller one may be')
         finally:
-            gone.cancel()
+            disconnect.cancel()
             task.cancel()
 
 
 def _log(error: Exception) -> str:
-    """Logs where an error came from; of what it says only the start, as it may quote data. Returns its number."""
+    """Log where an error came from, and the start of its message, which may quote data; return its number."""
     number = secrets.token_hex(4)
     frames = ''.join(traceback.format_tb(error.__traceback__))
-    said = (str(error).splitlines() or [''])[0][:200]
-    _LOG.error('error %s\n%s%s: %s', number, frames, type(error).__name__, said)
+    message = (str(error).splitlines() or [''])[0][:200]
+    _LOG.error('error %s\n%s%s: %s', number, frames, type(error).__name__, message)
     return number
 
 
-def _response(picture: Picture, name: str, seconds: dict[str, float]) -> Response:
-    suffix = _SUFFIXES[picture.format]
+def _response(result: Result, name: str, seconds: dict[str, float]) -> Response:
+    suffix = _SUFFIXES[result.format]
     name = f'{PurePosixPath(name).stem or "picture"}-colour{suffix}'
-    plain = ''.join(letter if letter.isascii() and letter not in '"\\%' else '_' for letter in name)
+    ascii_name = ''.join(letter if letter.isascii() and letter not in '"\\%' else '_' for letter in name)
     return Response(
-        picture.content,
-        media_type=f'image/{picture.format.lower()}',
+        result.content,
+        media_type=f'image/{result.format.lower()}',
         headers={
             'Cache-Control': 'no-store',
-            'Content-Disposition': f'attachment; filename="{plain}"; filename*=UTF-8\'\'{quote(name, safe="")}',
+            'Content-Disposition': f'attachment; filename="{ascii_name}"; filename*=UTF-8\'\'{quote(name, safe="")}',
             'Server-Timing': ', '.join(f'{stage};dur={1000 * value:.1f}' for stage, value in seconds.items()),
         },
     )

@@ -1,4 +1,4 @@
-"""What a server says about itself, for Prometheus: counts and times, nothing of a picture or a person."""
+"""Metrics for Prometheus: counts and times, nothing of a picture or a person."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -8,7 +8,7 @@ CONTENT_TYPE = CONTENT_TYPE_LATEST
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 
 
-class Telemetry:
+class Metrics:
     """The metrics of one server, in a registry of its own."""
 
     def __init__(self) -> None:
@@ -45,5 +45,5 @@ class Telemetry:
         self.pixels = Counter('jaxcolor_pixels', 'Pixels coloured', registry=self.registry)
 
     def exposition(self) -> bytes:
-        """Returns the metrics in Prometheus's text format."""
+        """Return the metrics in Prometheus's text format."""
         return generate_latest(self.registry)

@@ -7,7 +7,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from jaxcolor.server.metrics import Telemetry
+from jaxcolor.server.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,51 +26,51 @@ _ROUTINE = ('/healthz', '/readyz', '/metrics')  # asked for every few seconds
 _LINGER = 2.0  # seconds in which the rest of an upload is still read after an answer
 
 
-class Answers:
-    """Wraps an application; logs method, route, status and time of a request, never its query, names or contents."""
+class ResponseMiddleware:
+    """Wrap an application; log method, route, status and time of a request, never its query, names or contents."""
 
-    def __init__(self, app: ASGIApp, telemetry: Telemetry):
-        self._app, self._telemetry = app, telemetry
+    def __init__(self, app: ASGIApp, metrics: Metrics):
+        self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers one request."""
+        """Answer one request."""
         if scope['type'] != 'http':
             await self._app(scope, receive, send)
             return
         start, status = time.perf_counter(), 500
-        rest = _Rest(scope, receive)
+        body = _RequestBody(scope, receive)
 
-        async def send_on(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message['type'] == 'http.response.start':
                 status = message['status']
                 present = {name for name, _ in message['headers']}
-                added = _HEADERS | ({'connection': 'close'} if rest.unread else {})
+                added = _HEADERS | ({'connection': 'close'} if body.unread else {})
                 message['headers'] = [
                     *message['headers'],
                     *((k.encode(), v.encode()) for k, v in added.items() if k.encode() not in present),
                 ]
-            elif rest.unread and not message.get('more_body', False):
-                # The whole answer is out, but the connection must stay open: closed with an upload under way, it is
+            elif body.unread and not message.get('more_body', False):
+                # All of the answer is out, but the connection must stay open: closed with an upload under way, it is
                 # reset, and the client may never see the answer.
                 await send({**message, 'more_body': True})
-                await rest.read()
+                await body.drain()
                 message = {'type': 'http.response.body', 'body': b''}
             await send(message)
 
         try:
-            await self._app(scope, rest.receive, send_on)
+            await self._app(scope, body.receive, send_with_headers)
         finally:
             seconds = time.perf_counter() - start
             route = getattr(scope.get('route'), 'path', '') or 'other'  # of the page's files
-            self._telemetry.requests.labels(route, status).inc()
-            self._telemetry.latency.labels(route).observe(seconds)
+            self._metrics.requests.labels(route, status).inc()
+            self._metrics.latency.labels(route).observe(seconds)
             level = logging.DEBUG if route in _ROUTINE else logging.INFO
             _LOG.log(level, '%s %s %d %.0f ms', scope['method'][:8], route, status, 1000 * seconds)
 
 
-class _Rest:
-    """What is left to read of a request's body."""
+class _RequestBody:
+    """A request's body, and whether some of it is unread."""
 
     def __init__(self, scope: Scope, receive: Receive):
         headers = dict(scope['headers'])
@@ -83,7 +83,7 @@ class _Rest:
             self.unread = False
         return message
 
-    async def read(self) -> None:
+    async def drain(self) -> None:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LINGER):
                 while self.unread:

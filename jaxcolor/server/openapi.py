@@ -8,7 +8,7 @@ from starlette.routing import BaseRoute, Route
 
 from jaxcolor import server
 from jaxcolor.server.errors import STATUSES
-from jaxcolor.server.schemas import Wishes
+from jaxcolor.server.schemas import ColorizeOptions
 from jaxcolor.server.uploads import PICTURE
 
 _FILE = {'type': 'string', 'format': 'binary'}
@@ -69,7 +69,7 @@ def responses() -> dict[int, dict[str, Any]]:
 
 def _request() -> dict[str, Any]:
     """Return the form, and the same options as parameters of the query."""
-    options = Wishes.model_json_schema()['properties']
+    options = ColorizeOptions.model_json_schema()['properties']
     form = {
         'type': 'object',
         'required': [PICTURE],

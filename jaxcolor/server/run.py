@@ -1,4 +1,4 @@
-"""From a restored model to a process that listens, and ends well when told to."""
+"""From a restored model to a process that listens, and ends well when a signal comes."""
 
 import asyncio
 import logging
@@ -27,11 +27,11 @@ _ANSWER_SECONDS = 300.0  # that a client may take to receive an answer
 
 
 def run(colorizer: Colorizer, settings: Settings, host: str, port: int) -> None:
-    """Serves until SIGTERM or SIGINT, then answers what is under way and returns.
+    """Serve until SIGTERM or SIGINT, then answer what is under way and return.
 
     Args:
       host: a name or an address of this machine.
-      port: 0 for any that is free; the line printed tells.
+      port: 0 for any that is free; the line printed names it.
 
     Raises:
       UserError: there is no such host, or the port is taken.
@@ -46,7 +46,7 @@ def run(colorizer: Colorizer, settings: Settings, host: str, port: int) -> None:
             ws='none',
             lifespan='on',
             log_config=None,
-            access_log=False,  # `middleware.Answers` logs, without the query
+            access_log=False,  # `middleware.ResponseMiddleware` logs, without the query
             server_header=False,
             root_path=settings.root_path,
             limit_concurrency=_CONNECTIONS,
@@ -68,7 +68,7 @@ def run(colorizer: Colorizer, settings: Settings, host: str, port: int) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Returns a socket that listens; a UserError if it can't."""
+    """Return a socket that listens; a UserError if it can't."""
     try:
         family, *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
@@ -78,7 +78,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 class Server(uvicorn.Server):
-    """Goes on listening as it drains: new requests and `/readyz` get a 503 instead of a closed door.
+    """Go on listening as it drains: new requests and `/readyz` get a 503 instead of a closed door.
 
     Attributes:
       signal: that ended it.
@@ -93,7 +93,7 @@ class Server(uvicorn.Server):
         self.failure: BaseException | None = None
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begins to drain; a second signal ends at once."""
+        """Begin to drain; a second signal ends at once."""
         if self.signal is None:
             self.signal = sig
             self._deadline = time.monotonic() + self._drain_timeout
@@ -101,22 +101,22 @@ class Server(uvicorn.Server):
             self.should_exit = self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Returns whether to end; called ten times a second."""
+        """Return whether to end; called ten times a second."""
         state = self._app.state
         if state.warm_up.done() and not state.warm_up.cancelled():
             self.failure = state.warm_up.exception()
-        if self.signal is not None and not state.service.draining:
-            _LOG.info('%s: answering %d requests', signal.Signals(self.signal).name, state.service.active)
-            state.service.draining = True
+        if self.signal is not None and not state.handlers.draining:
+            _LOG.info('%s: answering %d requests', signal.Signals(self.signal).name, state.handlers.active)
+            state.handlers.draining = True
         left = self._deadline - time.monotonic()
-        drained = state.service.draining and (not state.service.active or left <= 0)
+        drained = state.handlers.draining and (not state.handlers.active or left <= 0)
         if drained:
             self.config.timeout_graceful_shutdown = max(1, math.ceil(left))  # for answers on their way
         return await super().on_tick(counter) or drained or self.failure is not None
 
 
 class _Protocol(H11Protocol):
-    """Hangs up on a client that does not send the head of a request, or does not take an answer, for too long.
+    """Hang up on a client that does not send the head of a request, or does not take an answer, for too long.
 
     uvicorn waits for either without end.
     """

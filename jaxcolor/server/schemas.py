@@ -1,4 +1,4 @@
-"""What a client may wish for beside the picture, in the form's fields or in the address's query."""
+"""The options beside the picture, in the form's fields or in the address's query."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -9,7 +9,7 @@ from jaxcolor.errors import UserError
 from jaxcolor.inference.colorizer import Colorizer, Options
 
 
-class Wishes(BaseModel):
+class ColorizeOptions(BaseModel):
     """Fields of the form; all may be left out."""
 
     model_config = ConfigDict(frozen=True, extra='forbid', allow_inf_nan=False)
@@ -18,7 +18,7 @@ class Wishes(BaseModel):
         None, description="Of the result; left out, the picture's own where it is one of these, else PNG."
     )
     saturation: float = Field(
-        1.0, ge=0, le=4, description='What the colourfulness is multiplied by: 0 is grey, 1 what the model said.'
+        1.0, ge=0, le=4, description='What the colourfulness is multiplied by: 0 is grey, 1 what the model predicts.'
     )
     temperature: float | None = Field(
         None, ge=0, le=2, description="Of a palette's annealed mean, for models that have one: 0 is boldest."
@@ -34,8 +34,8 @@ class Wishes(BaseModel):
         """Pillow's name of `format`."""
         return self.format and self.format.upper()
 
-    def options(self, colorizer: Colorizer) -> Options:
-        """Returns these as `colorizer` takes them; a UserError where it does not have them."""
+    def for_colorizer(self, colorizer: Colorizer) -> Options:
+        """Return these as `colorizer` takes them; a UserError where it does not have them."""
         options = Options(
             saturation=self.saturation,
             temperature=self.temperature,
@@ -47,8 +47,8 @@ class Wishes(BaseModel):
         return options
 
 
-def read(query: Mapping[str, str], fields: Mapping[str, str]) -> Wishes:
-    """Reads the wishes of a request; empty ones count as left out.
+def parse_options(query: Mapping[str, str], fields: Mapping[str, str]) -> ColorizeOptions:
+    """Read the options of a request; empty ones count as left out.
 
     Raises:
       UserError: a name or a value that is none.
@@ -57,13 +57,15 @@ def read(query: Mapping[str, str], fields: Mapping[str, str]) -> Wishes:
     if both:
         raise UserError(f'{both[0]}: it is in the form and in the query; give it once')
     try:
-        return Wishes.model_validate({name: value for name, value in {**query, **fields}.items() if value != ''})
+        return ColorizeOptions.model_validate(
+            {name: value for name, value in {**query, **fields}.items() if value != ''}
+        )
     except ValidationError as error:
         problem = error.errors()[0]
         name = str(problem['loc'][0])
         name = name if len(name) <= 40 else f'{name[:40]}…'
         if problem['type'] == 'extra_forbidden':
-            known = ', '.join(Wishes.model_fields)
+            known = ', '.join(ColorizeOptions.model_fields)
             raise UserError(f'{name!r} is not an option; the options are {known}') from error
         message = problem['msg'].removeprefix('Input should be ')
         raise UserError(f'{name}: {str(problem["input"])[:40]!r} should be {message}') from error

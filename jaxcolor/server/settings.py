@@ -1,4 +1,4 @@
-"""What a server is told: its limits and its place behind a proxy."""
+"""The limits of a server and its place behind a proxy."""
 
 from dataclasses import dataclass, field
 
@@ -15,7 +15,7 @@ class Settings:
       photo: bytes and pixels of one picture, at most.
       upload_timeout: seconds that a client may take to send a picture.
       answer_timeout: seconds from there to the answer.
-      drain_timeout: seconds that requests under way may take once the server is told to end.
+      drain_timeout: seconds that requests under way may take once the server is to end.
       root_path: where a proxy has put the server, such as `/colour`; empty for the root.
     """
 

@@ -25,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass
-class Running:
+class ServerProcess:
     """A server in a process of its own, and what it prints."""
 
     process: subprocess.Popen[str]
@@ -57,7 +57,7 @@ class Running:
 
 
 @contextlib.contextmanager
-def serving(model: Path, *options: str, ready: bool = True) -> Iterator[Running]:
+def serve_model(model: Path, *options: str, ready: bool = True) -> Iterator[ServerProcess]:
     """Runs a server that is forbidden, from its first request on, to write a single byte to a file."""
     command = [sys.executable, '-W', 'error::DeprecationWarning', '-m', 'jaxcolor.cli', 'serve', f'--model={model}']
     # A server computes more than it compiles: let XLA optimize, unlike in the tests' own process.
@@ -70,22 +70,22 @@ def serving(model: Path, *options: str, ready: bool = True) -> Iterator[Running]
         stderr=subprocess.STDOUT,
         text=True,
     ) as process:
-        running = Running(process)
+        server = ServerProcess(process)
 
         def read() -> None:
             assert process.stdout
             for line in process.stdout:
-                running.lines.append(line)
+                server.lines.append(line)
 
         reader = threading.Thread(target=read)
         reader.start()
         try:
-            running.wait_for(lambda: bool(running.lines))
-            assert running.lines[0].startswith('listening on http://127.0.0.1:'), running.lines
-            running.port = int(running.lines[0].rstrip('/\n').rpartition(':')[2])
+            server.wait_for(lambda: bool(server.lines))
+            assert server.lines[0].startswith('listening on http://127.0.0.1:'), server.lines
+            server.port = int(server.lines[0].rstrip('/\n').rpartition(':')[2])
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
-            running.wait_for(lambda: httpx.get(f'{running.url}/{"readyz" if ready else "healthz"}').status_code == 200)
-            yield running
+            server.wait_for(lambda: httpx.get(f'{server.url}/{"readyz" if ready else "healthz"}').status_code == 200)
+            yield server
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -107,18 +107,18 @@ def colorizer(model: Path) -> Colorizer:
 
 
 @pytest.fixture(scope='session')
-def server(model: Path) -> Iterator[Running]:
+def server(model: Path) -> Iterator[ServerProcess]:
     """A small model behind small limits; it must live through all tests and end well."""
     limits = ('--queue=3', '--batch-size=2', '--upload-timeout=2', '--max-megabytes=8', '--max-megapixels=8')
-    with serving(model, *limits) as running:
-        yield running
-        assert httpx.get(f'{running.url}/readyz').status_code == 200
-    assert running.process.returncode == 0
+    with serve_model(model, *limits) as started:
+        yield started
+        assert httpx.get(f'{started.url}/readyz').status_code == 200
+    assert started.process.returncode == 0
 
 
 @pytest.fixture(scope='session')
-def serve() -> Callable[..., contextlib.AbstractContextManager[Running]]:
-    return serving
+def serve() -> Callable[..., contextlib.AbstractContextManager[ServerProcess]]:
+    return serve_model
 
 
 @pytest.fixture

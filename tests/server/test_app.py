@@ -14,7 +14,7 @@ from helpers.hostile import hostile_files
 from PIL import Image
 
 from jaxcolor.server import openapi
-from jaxcolor.server.schemas import Wishes
+from jaxcolor.server.schemas import ColorizeOptions
 
 
 def _detail(answer: httpx.Response) -> str:
@@ -221,7 +221,7 @@ def test_keeps_names_and_pictures_out_of_the_log(server, picture):
     assert not [line for line in server.lines if 'Traceback' in line]
 
 
-def test_describes_the_model(server, colorizer):
+def test_model_and_limits(server, colorizer):
     answer = httpx.get(f'{server.url}/v1/model').json()
     limits = answer.pop('limits')
     assert limits == {'bytes': 8 * 2**20, 'pixels': 8_000_000}
@@ -240,7 +240,7 @@ def test_counts(server, picture):
 
 
 def test_pages_need_nobody_else(server):
-    """Everything that the pages load is here, and the browser is told to take nothing else."""
+    """Everything that the pages load is here, and the browser must take nothing else."""
     for page in ('', 'docs'):
         answer = httpx.get(f'{server.url}/{page}')
         assert answer.status_code == 200
@@ -255,22 +255,22 @@ def test_pages_need_nobody_else(server):
     assert httpx.get(f'{server.url}/../settings.py').status_code == 404
 
 
-def test_openapi_and_docs_say_the_same(server):
-    said = httpx.get(f'{server.url}/openapi.json').json()
+def test_openapi_and_docs_agree(server):
+    document = httpx.get(f'{server.url}/openapi.json').json()
     text = httpx.get(f'{server.url}/docs').text
-    for path in said['paths']:
+    for path in document['paths']:
         assert f'{path}</code>' in text
-    operation = said['paths']['/v1/colorize']['post']
+    operation = document['paths']['/v1/colorize']['post']
     form = operation['requestBody']['content']['multipart/form-data']['schema']
     assert form['required'] == ['image']
     assert set(form['properties']) == {'image'} | {parameter['name'] for parameter in operation['parameters']}
-    assert set(form['properties']) == {'image', *Wishes.model_fields}
+    assert set(form['properties']) == {'image', *ColorizeOptions.model_fields}
     for name in form['properties']:
         assert f'<td><code>{name}</code></td>' in text
     for status, answer in operation['responses'].items():
         assert status == '200' or f'<td>{status}</td>' in text
         assert status == '200' or answer['content']['application/json']['example']['detail']
-    json.dumps(said)
+    json.dumps(document)
 
 
 def test_openapi_knows_where_a_proxy_has_put_it():

@@ -31,9 +31,9 @@ class Picture {
     this.file = file;
     this.name = file.name || 'pasted picture';
     this.card = element('picture').content.firstElementChild.cloneNode(true);
-    for (const part of ['compare', 'before', 'after', 'divider', 'split', 'placeholder', 'progress', 'bar', 'note',
+    for (const name of ['compare', 'before', 'after', 'divider', 'split', 'placeholder', 'progress', 'bar', 'note',
       'retry', 'download', 'remove', 'tag-before', 'tag-after']) {
-      this[part] = this.card.querySelector(`.${part}`);
+      this[name] = this.card.querySelector(`.${name}`);
     }
     this.card.querySelector('.name').textContent = this.name;
     this.remove.setAttribute('aria-label', `Remove ${this.name}`);
@@ -102,7 +102,7 @@ class Picture {
       this.noPreview = false;
     }
     this.placeholder.hidden = true;
-    for (const part of ['before', 'after', 'divider', 'split', 'tag-before', 'tag-after']) this[part].hidden = false;
+    for (const name of ['before', 'after', 'divider', 'split', 'tag-before', 'tag-after']) this[name].hidden = false;
     this.showSplit();
     this.download.href = this.result;
     this.download.download = name;
@@ -237,7 +237,7 @@ element('files').addEventListener('change', (event) => {
   event.target.value = ''; // so that the same file may be chosen again
 });
 
-// The whole page takes what is dropped; a browser would leave the page to show it.
+// The page takes all that is dropped; a browser would leave the page to show it.
 document.addEventListener('dragover', (event) => { event.preventDefault(); drop.classList.add('over'); });
 document.addEventListener('dragleave', (event) => { if (!event.relatedTarget) drop.classList.remove('over'); });
 document.addEventListener('drop', (event) => {

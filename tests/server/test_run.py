@@ -21,7 +21,7 @@ def _form(picture: bytes) -> bytes:
 
 
 def test_keeps_an_upload_in_memory(server, picture):
-    """Forbidden to write files at all (see `serving`), it must not even open one, for 5 MB of a picture under way."""
+    """Forbidden to write files at all (see `conftest`), it must not even open one, for 5 MB of a picture under way."""
 
     def regular_files() -> set[str]:
         files = set()
@@ -44,7 +44,7 @@ def test_keeps_an_upload_in_memory(server, picture):
 
 
 def test_drains(model, serve, picture):
-    """An upload under way is answered; new ones are told that the server ends."""
+    """An upload under way is answered; new ones are refused."""
     body = _form(picture())
     with serve(model) as server:
         with server.connect(f'{_HEAD}{len(body)}', body[:-50]) as connection:
