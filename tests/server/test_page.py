@@ -59,6 +59,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chro
 @pytest.fixture
 def page(browser, server) -> webdriver.Chrome:
     browser.get(server.url)
+    _wait(browser, lambda _: _one(browser, '#model').text)  # its script has run, which `get` does not always wait for
     return browser
 
 
