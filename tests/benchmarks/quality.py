@@ -31,6 +31,7 @@ from jaxcolor import Colorizer
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
 from jaxcolor.color import convert
+from jaxcolor.color.colorfulness import colorfulness
 from jaxcolor.color.resampling import shrink
 from jaxcolor.data.folder import SPLITS, open_folder
 from jaxcolor.errors import UserError
@@ -112,7 +113,7 @@ def read(folder: str, size: int, count: int, min_colorfulness: float) -> np.ndar
 
     with ThreadPoolExecutor() as pool:
         squares = np.stack([picture for picture in pool.map(one, chosen.tolist()) if picture is not None])
-    colorful = resize.colorfulness(squares) >= min_colorfulness
+    colorful = colorfulness(squares.astype(np.float32)) >= min_colorfulness
     if not colorful.any():
         raise UserError(f'--min-colorfulness={min_colorfulness:g} leaves no picture of {folder}; use less')
     return squares[colorful]
