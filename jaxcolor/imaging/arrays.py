@@ -1,4 +1,4 @@
-"""Pictures as callers have them, Pillow's or arrays, and results of the same kind."""
+"""Pictures as arrays, and results of the same kind."""
 
 from typing import Any, NamedTuple
 
@@ -11,7 +11,6 @@ from jaxcolor.errors import UserError
 Pixels = UInt8[np.ndarray, 'h w c'] | UInt16[np.ndarray, 'h w c'] | Float[np.ndarray, 'h w c']
 
 _BAND = 2**20  # numbers
-_ALPHA = {'LA': 'L', 'La': 'L', 'PA': 'RGB', 'RGBA': 'RGB', 'RGBa': 'RGB'}
 
 
 class Picture(NamedTuple):
@@ -30,20 +29,6 @@ class Picture(NamedTuple):
         return Image.fromarray(eight_bits(colored))
 
 
-def read(image: Any) -> Picture:
-    """Take a picture as `Colorizer` takes it.
-
-    Raises:
-      UserError: it is no picture, or has no pixels.
-    """
-    picture = _from_pillow(image) if isinstance(image, Image.Image) else _from_array(np.asarray(image))
-    if 0 in picture.pixels.shape:
-        raise UserError(
-            f'a picture of {picture.pixels.shape[1]} x {picture.pixels.shape[0]} pixels has nothing to colour'
-        )
-    return picture
-
-
 def thumbnail(pixels: Pixels, height: int, width: int) -> UInt8[np.ndarray, 'height width 3']:
     """Scales a picture as training scales it: bytes, antialiased bicubic."""
     pixels = eight_bits(pixels)
@@ -53,21 +38,12 @@ def thumbnail(pixels: Pixels, height: int, width: int) -> UInt8[np.ndarray, 'hei
     return np.asarray(image.convert('RGB'))
 
 
-def _from_pillow(image: Image.Image) -> Picture:
-    if image.mode == 'I' or image.mode.startswith('I;16'):
-        return Picture(np.asarray(image).clip(0, 65535).astype(np.uint16)[..., None], pillow=True)
-    if image.mode == 'F':
-        raise UserError("a picture of Pillow's mode F has no agreed white; scale it to 0-255 and convert it to L")
-    if image.has_transparency_data:
-        color = _ALPHA.get(image.mode, 'L' if image.mode in ('1', 'L') else 'RGB')
-        whole = np.asarray(image.convert('LA' if color == 'L' else 'RGBA'))
-        return Picture(whole[..., :-1], whole[..., -1:], pillow=True)
-    grey = image.mode in ('1', 'L')
-    pixels = np.asarray(image.convert('L' if grey else 'RGB'))
-    return Picture(pixels[..., None] if grey else pixels, pillow=True)
+def from_array(array: np.ndarray) -> Picture:
+    """Take a picture [h, w], [h, w, 1], [h, w, 3] or, with alpha, [h, w, 4].
 
-
-def _from_array(array: np.ndarray) -> Picture:
+    Raises:
+      UserError: another shape or dtype, or floats outside [0, 1].
+    """
     if array.ndim == 2:
         array = array[..., None]
     if array.ndim != 3 or array.shape[2] not in (1, 3, 4):

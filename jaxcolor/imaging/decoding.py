@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 from jaxtyping import UInt8, UInt16
-from PIL import Image, ImageFile, TiffImagePlugin
+from PIL import Image, TiffImagePlugin
 
 from jaxcolor.imaging import formats, icc
 
@@ -12,7 +12,7 @@ _BAND = 1 << 20  # pixels converted at a time: beside the decoded picture and th
 
 
 def arrays(
-    image: ImageFile.ImageFile,
+    image: Image.Image,
 ) -> tuple[UInt8[np.ndarray, 'h w c'] | UInt16[np.ndarray, 'h w 1'], UInt8[np.ndarray, 'h w'] | None]:
     """Return the pixels, sRGB, one channel for grey pictures and three for others, and their opacity if they have one.
 
@@ -44,7 +44,7 @@ def arrays(
     return pixels, alpha
 
 
-def _deep(image: ImageFile.ImageFile) -> tuple[UInt16[np.ndarray, 'h w 1'], UInt8[np.ndarray, 'h w'] | None]:
+def _deep(image: Image.Image) -> tuple[UInt16[np.ndarray, 'h w 1'], UInt8[np.ndarray, 'h w'] | None]:
     """Return the same for grey of more than 8 bits."""
     tags = image.tag_v2 if isinstance(image, TiffImagePlugin.TiffImageFile) else {}
     inverted, bits = tags.get(TiffImagePlugin.PHOTOMETRIC_INTERPRETATION) == 0, tags.get(TiffImagePlugin.BITSPERSAMPLE)

@@ -113,6 +113,16 @@ def read_rgb(source: str | Path | bytes, at_least: int = 2**31 - 1, limits: Limi
         return _on_white(Image.fromarray(pixels), photo.alpha)
 
 
+def from_pillow(image: Image.Image) -> Photo:
+    """Return the same of a picture that Pillow has opened or made; see `read`.
+
+    Raises:
+      PhotoError: whatever is the matter with it.
+    """
+    with _explained(getattr(image, 'filename', '') or b''):
+        return _photo(image)
+
+
 def _is_plain(image: ImageFile.ImageFile) -> bool:
     """Whether the decoded pixels are upright sRGB as they are, or grey."""
     if image.mode not in ('L', 'RGB') or {'icc_profile', 'transparency'} & image.info.keys():
@@ -145,7 +155,7 @@ def _open(source: str | Path | bytes, most_bytes: int) -> formats.CountedFile:
     return formats.CountedFile(io.BytesIO(source) if isinstance(source, bytes) else io.FileIO(source))
 
 
-def _photo(image: ImageFile.ImageFile) -> Photo:
+def _photo(image: Image.Image) -> Photo:
     image.load()
     orientation, notes = _exif(image)
     pixels, alpha = decoding.arrays(image)
@@ -159,7 +169,7 @@ def _photo(image: ImageFile.ImageFile) -> Photo:
     return Photo(pixels, alpha, str(image.format), notes, dpi)
 
 
-def _exif(image: ImageFile.ImageFile) -> tuple[int, bytes | None]:
+def _exif(image: Image.Image) -> tuple[int, bytes | None]:
     """Return the orientation that is left to be applied (Pillow turns TIFF, pillow-heif HEIC), and what to keep."""
     try:
         tags = image.getexif()
@@ -170,7 +180,7 @@ def _exif(image: ImageFile.ImageFile) -> tuple[int, bytes | None]:
         return 1, None
 
 
-def _dpi(image: ImageFile.ImageFile) -> tuple[float, float] | None:
+def _dpi(image: Image.Image) -> tuple[float, float] | None:
     try:
         across, down = (float(dots) for dots in image.info['dpi'])
     except (KeyError, TypeError, ValueError, ArithmeticError):

@@ -3,16 +3,18 @@
 import dataclasses
 import itertools
 import math
+import os
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack, overload
 
 import jax
 import numpy as np
 from etils import epath
 from flax import linen as nn
 from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+from PIL.Image import Image as Pillow
 
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
@@ -21,6 +23,7 @@ from jaxcolor.color.spaces import Space
 from jaxcolor.errors import UserError
 from jaxcolor.imaging import arrays
 from jaxcolor.imaging.arrays import Picture
+from jaxcolor.imaging.read_any import read_any
 from jaxcolor.inference import compilation_cache, render
 from jaxcolor.models import sizes
 
@@ -41,6 +44,14 @@ class Options(NamedTuple):
     vividness: float | None = None
 
 
+class _Knobs(TypedDict, total=False):
+    saturation: float
+    temperature: float | None
+    seed: int
+    flip_average: bool
+    vividness: float | None
+
+
 class _Plan(NamedTuple):
     """How a picture passes through the network: scaled to `content`, mirrored at its ends up to `shape`."""
 
@@ -56,7 +67,7 @@ class Colorizer:
     from the network, interpolated along the edges (`render`). Akshat23 section 3.9 colours at the network's size.
 
         colorizer = Colorizer()
-        colorizer(Image.open('grandmother.jpg')).save('in_colour.png')
+        colorizer('grandmother.jpg').save('in_colour.png')
 
     Attributes:
       config: the run's.
@@ -120,6 +131,19 @@ class Colorizer:
             'has_palette': self.has_palette,
         }
 
+    @overload
+    def __call__(self, image: str | os.PathLike[str], *, samples: None = None, **options: Unpack[_Knobs]) -> Pillow: ...
+    @overload
+    def __call__(self, image: Pillow, *, samples: None = None, **options: Unpack[_Knobs]) -> Pillow: ...
+    @overload
+    def __call__(self, image: np.ndarray, *, samples: None = None, **options: Unpack[_Knobs]) -> np.ndarray: ...
+    @overload
+    def __call__(
+        self, image: list[Any] | tuple[Any, ...], *, samples: int | None = None, **options: Unpack[_Knobs]
+    ) -> list[Any]: ...
+    @overload
+    def __call__(self, image: Any, *, samples: int, **options: Unpack[_Knobs]) -> list[Any]: ...
+
     def __call__(
         self,
         image: Any,
@@ -136,9 +160,9 @@ class Colorizer:
         L* of each result is that of its picture, within the rounding of its pixels' dtype.
 
         Args:
-          image: a Pillow image; an array [h, w], [h, w, 1], [h, w, 3] or, with alpha, [h, w, 4], of uint8, uint16
-            or floats in [0, 1]; several of one size as an array [b, h, w, c]; or a list of any of these, of any
-            sizes, which share the device's batches.
+          image: the path of a file; a Pillow image; an array [h, w], [h, w, 1], [h, w, 3] or, with alpha, [h, w, 4], of
+            uint8, uint16 or floats in [0, 1]; several of one size as an array [b, h, w, c]; or a list of any of
+            these, of any sizes, which share the device's batches.
           saturation: what the chroma is multiplied by: 0 leaves pictures grey, 1 is what the network said.
           temperature: of a palette's annealed mean; 0 takes the likeliest colour. Left out, the config's.
           samples: draw so many colourings of each picture, where the network has dropout.
@@ -148,8 +172,9 @@ class Colorizer:
             Left out, the config's.
 
         Returns:
-          What `image` was, of the same sizes and dtypes: RGB or RGBA for Pillow's (8 bits a channel), [h, w, 3] or
-          [h, w, 4] for arrays, a list for a list. With `samples`, a list of so many in place of each picture.
+          What `image` was, of the same sizes and dtypes, [h, w, 3] or [h, w, 4] for arrays, a list for a list. For
+          paths and Pillow's images it is Pillow's, RGB or RGBA, 8 bits a channel: upright and in sRGB, as `jaxcolor
+          colorize` reads them. With `samples`, a list of so many in place of each picture.
 
         Raises:
           UserError: something that is no picture, or an option that the model does not have.
@@ -158,7 +183,7 @@ class Colorizer:
         self.check(options)
         stacked = isinstance(image, np.ndarray) and image.ndim == 4
         several = stacked or isinstance(image, list | tuple)
-        pictures = [arrays.read(one) for one in (image if several else [image])]
+        pictures = [read_any(one) for one in (image if several else [image])]
         draws = [self._colorize(pictures, options, draw) for draw in range(samples or 1)]
         results = [[p.in_color(drawn[i]) for drawn in draws] for i, p in enumerate(pictures)]
         chosen = results if samples else [drawn[0] for drawn in results]

@@ -2,18 +2,19 @@
 
 import dataclasses
 import warnings
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 from skimage import color
 
 from jaxcolor import Colorizer
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation.evaluate import colorize
-from jaxcolor.imaging import arrays
+from jaxcolor.imaging import arrays, photos
 
 
 @pytest.fixture(scope='module')
@@ -70,6 +71,31 @@ def test_pillow_pictures_come_back_in_rgb(colorizer, mode):
     assert (result.mode, result.size) == ('RGB', (30, 40))
     expected = lightness(pixels if deep else image.convert('RGB'))
     np.testing.assert_allclose(lightness(result), expected, atol=0.25)
+
+
+def test_a_file_is_read_as_the_command_line_reads_it(colorizer, tmp_path):
+    """Upright, by its profile, and so is what Pillow has opened; the path is enough."""
+    path = tmp_path / 'lying.tif'
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    lab = ImageCms.createProfile('LAB')
+    to_lab = ImageCms.buildTransform(ImageCms.createProfile('sRGB'), lab, 'RGB', 'LAB')
+    pixels = np.stack([picture(40, 30, seed=seed) for seed in range(3)], axis=-1)
+    ImageCms.applyTransform(Image.fromarray(pixels), to_lab).save(path, exif=exif)
+    expected = photos.read(path).pixels
+    assert expected.shape == (30, 40, 3)
+    for result in (colorizer(path), colorizer(str(path)), colorizer(Image.open(path)), *colorizer([path])):
+        assert (result.mode, result.size) == ('RGB', (40, 30))
+        np.testing.assert_allclose(lightness(result), lightness(expected), atol=0.25)
+
+
+def test_deep_grey_with_clear_places(colorizer):
+    image = Image.fromarray(picture(40, 30, dtype=np.uint16))
+    image.info['transparency'] = int(image.getpixel((3, 2)))
+    result = colorizer(image)
+    assert result.mode == 'RGBA'
+    clear = np.asarray(image) == image.info['transparency']
+    np.testing.assert_array_equal(np.asarray(result)[..., 3], np.where(clear, 0, 255))
 
 
 @pytest.mark.parametrize('mode', ['LA', 'RGBA', 'PA'])
@@ -179,8 +205,11 @@ def test_few_shapes_for_many_sizes(colorizer):
         (np.zeros((0, 4), np.uint8), '4 x 0 pixels'),
         (np.full((4, 4), 2.0), 'floats from 2 to 2 is no picture'),
         (np.full((4, 4), np.nan), 'floats from nan'),
-        (Image.new('F', (4, 4)), 'mode F'),
-        ('photo.jpg', 'no picture'),
+        (Image.new('F', (4, 4)), 'floating-point pixels have no agreed white'),
+        (Image.fromarray(np.full((4, 4), 70000, np.int32)), 'pixels of 32 bits have no agreed white'),
+        (Image.new('L', (0, 4)), '0 x 4 pixels'),
+        ('photo.jpg', '^photo.jpg: No such file'),
+        (Path(__file__), r'test_colorizer.py: .*not a JPEG'),
         (None, 'no picture'),
     ],
 )
