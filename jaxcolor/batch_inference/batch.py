@@ -136,6 +136,9 @@ class _Pipeline:
                 loaded.append((job, cost, future.result()))
             except PhotoError as error:
                 self._fail(job, cost, error)
+                continue
+            if others := loaded[-1][2].photo.others:
+                self._say(f'{job.source}: the first picture alone is coloured; {others} more in it are left out')
         options = self._files.settings.options
         results = self._colorizer([each.pixels for _, _, each in loaded], **options._asdict())
         for (job, cost, each), result in zip(loaded, results, strict=True):
@@ -161,10 +164,12 @@ class _Pipeline:
             self._leave(cost)
 
     def _fail(self, job: Job, cost: int, error: PhotoError) -> None:
-        line = ' '.join(str(error).splitlines())  # the name of a file may have two
-        self._bar.write(f'failed: {line}', file=sys.stderr)
+        self._say(f'failed: {error}')
         self.tally.failed += 1
         self._leave(cost)
+
+    def _say(self, line: str) -> None:
+        self._bar.write(' '.join(line.splitlines()), file=sys.stderr)  # the name of a file may have two lines
 
     def _leave(self, cost: int) -> None:
         self._in_flight -= cost

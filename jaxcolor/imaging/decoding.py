@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image, TiffImagePlugin
 
-from jaxcolor.imaging import formats, icc
+from jaxcolor.imaging import icc
+from jaxcolor.imaging.errors import PhotoError
 
 _BAND = 1 << 20  # pixels converted at a time: beside the decoded picture and the result, nothing large is held
 
@@ -20,7 +21,7 @@ def arrays(
       PhotoError: numbers whose white nobody knows.
     """
     if image.mode == 'F':
-        raise formats.PhotoError('floating-point pixels have no agreed white; save it with 16 bits')
+        raise PhotoError('floating-point pixels have no agreed white; save it with 16 bits')
     if image.mode.startswith('I'):
         return _deep(image)
     grey, transparent = _is_grey(image), image.has_transparency_data
@@ -31,7 +32,8 @@ def arrays(
     pixels = np.empty((image.height, image.width, 1 if grey else 3), np.uint8)
     alpha = np.empty(pixels.shape[:2], np.uint8) if transparent else None
     for rows in bands(image.height, image.width):
-        band = _rows(image, rows).convert(mode)
+        band = _rows(image, rows)
+        band = band.convert('LA' if band.mode == 'La' else band.mode).convert(mode)  # Pillow has no way from La to RGBA
         if transform:
             band = transform.apply(band)
         elif mode == 'CMYK':
@@ -57,7 +59,7 @@ def _deep(image: Image.Image) -> tuple[UInt16[np.ndarray, 'h w 1'], UInt8[np.nda
     for rows in bands(image.height, image.width):
         numbers = np.asarray(_rows(image, rows))
         if image.mode == 'I' and not 0 <= numbers.min() <= numbers.max() <= 65535:
-            raise formats.PhotoError('pixels of 32 bits have no agreed white; save it with 16 bits')
+            raise PhotoError('pixels of 32 bits have no agreed white; save it with 16 bits')
         if alpha is not None:
             alpha[rows] = np.where(numbers == clear, 0, 255)
         values: UInt16[np.ndarray, 'rows w'] = numbers.astype(np.uint16)

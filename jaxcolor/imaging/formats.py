@@ -11,13 +11,15 @@ from PIL import (
     GifImagePlugin,
     Image,
     ImageFile,
+    ImagePalette,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
     WebPImagePlugin,
 )
 
-from jaxcolor.errors import UserError
+from jaxcolor.imaging import tiff_pages
+from jaxcolor.imaging.errors import PhotoError, TooLargeError, UnsupportedFormatError
 
 # Pillow warns of the oddities of a TIFF, an EXIF or an animation and reads on, which is what is wanted here, or logs
 # an error beside raising it. Both are for the whole process, so this is done once, not by each thread for its picture.
@@ -25,23 +27,9 @@ warnings.filterwarnings('ignore', category=UserWarning, module=r'PIL\.(Tiff|Png)
 logging.getLogger('PIL.TiffImagePlugin').setLevel(logging.CRITICAL)
 
 _MOST_READS = 1 << 19  # a 500 MB PNG in pieces of 8 KiB takes half of that
-_MOST_NUMBERS = 1 << 20  # in one TIFF tag; 250 megapixels in tiles of 16 x 16 take as many
 _MOST_SCANS = 50  # of a progressive JPEG; encoders write about 10
 _HEIC_BRANDS = (b'heic', b'heix', b'heim', b'heis', b'hevc', b'hevx', b'hevm', b'hevs', b'mif1', b'msf1')
 _START_OF_SCAN = re.compile(rb'\xff\xda\0(?:\x08\x01|\x0a\x02|\x0c\x03|\x0e\x04)')
-_NUMBERLESS = (1, 2, 6, 7)  # types of TIFF tags that Pillow leaves as bytes
-
-
-class PhotoError(UserError):
-    """A file that is no photograph, or not one that can be read or written; the message is one line."""
-
-
-class TooLargeError(PhotoError):
-    """A file of more bytes or pixels than a limit, or than there is memory for."""
-
-
-class UnsupportedFormatError(PhotoError):
-    """A file of a format that is not read, or not without a package that is not installed."""
 
 
 class CountedFile(io.BufferedReader):
@@ -59,6 +47,8 @@ class CountedFile(io.BufferedReader):
 
 class _TiffFile(TiffImagePlugin.TiffImageFile):
     """Without Pillow's own limit, which warns of a scan of 90 megapixels and refuses one of 180."""
+
+    others = 0  # pictures beside this one
 
     def load_prepare(self) -> None:
         if self._im is None:
@@ -88,14 +78,31 @@ def open_picture(file: CountedFile, most_pixels: int) -> ImageFile.ImageFile:
     plugin = _plugin(head)
     if plugin is WebPImagePlugin.WebPImageFile:
         _check_pixels(_webp_size(head), most_pixels)  # here, since the plug-in begins with memory for all of them
-    elif plugin is _TiffFile:
-        _check_tags(file, head)
     file.seek(0)
-    image = plugin(file)
+    image = _open_tiff(file, head) if plugin is _TiffFile else plugin(file)
     _check_pixels(image.size, most_pixels)
     if image.info.get('progressive'):
         _check_scans(file)
     return image
+
+
+def _open_tiff(file: CountedFile, head: bytes) -> _TiffFile:
+    page, others = tiff_pages.find_picture(file, head)
+    file.seek(0)
+    try:
+        image = _TiffFile(file if page.first else tiff_pages.beginning_at(file, head, page))
+    except (SyntaxError, KeyError) as error:  # Pillow's, of bits and compressions that it has no name for
+        raise page.unsupported() from error
+    image.others = others
+    levels = image.tag_v2.get(TiffImagePlugin.COLORMAP)
+    if image.mode in ('P', 'PA') and levels and max(levels) < 256:  # of 8 bits, where the standard has 16
+        image.palette = ImagePalette.raw('RGB;L', bytes(levels))
+    return image
+
+
+def count_others(image: Image.Image) -> int:
+    """Return how many pictures a file has beside the one that is read: pages of a TIFF, frames of an animation."""
+    return image.others if isinstance(image, _TiffFile) else getattr(image, 'n_frames', 1) - 1
 
 
 def _plugin(head: bytes) -> type[ImageFile.ImageFile]:
@@ -103,7 +110,7 @@ def _plugin(head: bytes) -> type[ImageFile.ImageFile]:
         return JpegImagePlugin.JpegImageFile
     if head.startswith(b'\x89PNG\r\n\x1a\n'):
         return PngImagePlugin.PngImageFile
-    if head.startswith((b'II*\0', b'MM\0*', b'II+\0')):
+    if head.startswith((b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')):
         return _TiffFile
     if head.startswith(b'RIFF') and head[8:12] == b'WEBP':
         return WebPImagePlugin.WebPImageFile
@@ -142,20 +149,6 @@ def _webp_size(head: bytes) -> tuple[int, int]:
         width, height = struct.unpack_from('<HH', header, 6)
         return width & 0x3FFF, height & 0x3FFF
     return 0, 0
-
-
-def _check_tags(file: CountedFile, head: bytes) -> None:
-    """Pillow makes Python objects of each number of a tag: a file of offsets alone would take 60 times its size."""
-    endian = '<' if head.startswith(b'II') else '>'
-    big = head[2:3] == b'+'
-    start, count, entry = ('Q', 'Q', 'HHQ8x') if big else ('L', 'H', 'HHL4x')
-    file.seek(*struct.unpack_from(endian + start, head, 8 if big else 4))
-    (entries,) = struct.unpack(endian + count, file.read(struct.calcsize('<' + count)))
-    length = struct.calcsize('<' + entry)
-    content = file.read(min(entries, 1 << 16) * length)
-    for tag, kind, numbers in struct.iter_unpack(endian + entry, content[: len(content) // length * length]):
-        if kind not in _NUMBERLESS and numbers > _MOST_NUMBERS:
-            raise PhotoError(f'TIFF tag {tag} claims {numbers:,} numbers')
 
 
 def _check_scans(file: CountedFile) -> None:

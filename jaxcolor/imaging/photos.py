@@ -1,10 +1,10 @@
 """A photograph's file <-> upright sRGB pixels, and what else the file says of the photograph."""
 
 import contextlib
+import dataclasses
 import io
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,8 @@ from jaxtyping import UInt8, UInt16
 from PIL import ExifTags, Image, ImageFile
 
 from jaxcolor.imaging import arrays, decoding, exif, formats, icc, png, tiff
-from jaxcolor.imaging.formats import PhotoError as PhotoError  # which readers of photographs look for here
-from jaxcolor.imaging.formats import TooLargeError
+from jaxcolor.imaging.errors import PhotoError as PhotoError  # which readers of photographs look for here
+from jaxcolor.imaging.errors import TooLargeError
 
 READABLE = frozenset(
     ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.tif', '.tiff', '.webp', '.bmp', '.gif', '.heic', '.heif', '.hif')
@@ -52,7 +52,7 @@ _UPRIGHT: dict[int, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Limits:
     """What a file may cost: its size in bytes, and width times height."""
 
@@ -60,7 +60,7 @@ class Limits:
     pixels: int = 250_000_000
 
 
-@dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Photo:
     """A photograph as it is seen: upright, in sRGB."""
 
@@ -69,14 +69,16 @@ class Photo:
     format: str  # Pillow's name of the file's format: 'JPEG', 'PNG', …
     exif: bytes | None  # from the TIFF header on; says upright and sRGB, and has no thumbnail
     dpi: tuple[float, float] | None  # pixels per inch across and down
+    others: int = 0  # pictures that the file has beside this one
 
 
 def read(source: str | Path | bytes, limits: Limits = Limits()) -> Photo:
     """Read a photograph: JPEG, PNG, TIFF, WebP, BMP, GIF, and HEIC where pillow-heif is installed.
 
     Grey of 16 bits stays that (12 are scaled up to it), colours of 16 bits become 8. Palettes, CMYK, YCbCr and
-    Lab become RGB. ICC profiles are followed, unless they are broken. Of several pictures in a file it is the
-    first. The content tells the format, not the name. May be called by many threads at once.
+    Lab become RGB. ICC profiles are followed, unless they are broken. Of several pictures in a file it is the first,
+    and `others` says how many more there are; a smaller copy of another in a TIFF is neither read nor counted. The
+    content tells the format, not the name. May be called by many threads at once.
 
     Args:
       source: a path, or the content of a file.
@@ -86,7 +88,8 @@ def read(source: str | Path | bytes, limits: Limits = Limits()) -> Photo:
       PhotoError: whatever is the matter with the file.
     """
     with _explained(source), _open(source, limits.bytes) as file:
-        return _photo(formats.open_picture(file, limits.pixels))
+        image = formats.open_picture(file, limits.pixels)
+        return dataclasses.replace(_photo(image), others=formats.count_others(image))
 
 
 def read_rgb(source: str | Path | bytes, at_least: int = 2**31 - 1, limits: Limits = Limits()) -> Image.Image:

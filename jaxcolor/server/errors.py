@@ -5,7 +5,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from jaxcolor.errors import UserError
-from jaxcolor.imaging.formats import TooLargeError, UnsupportedFormatError
+from jaxcolor.imaging.errors import TooLargeError, UnsupportedFormatError
 
 
 class FormError(UserError):

@@ -15,7 +15,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from jaxcolor.errors import UserError
-from jaxcolor.imaging.formats import TooLargeError, UnsupportedFormatError
+from jaxcolor.imaging.errors import TooLargeError, UnsupportedFormatError
 from jaxcolor.server.errors import FormError, UnavailableError
 
 PICTURE = 'image'  # the field that carries it

@@ -92,6 +92,16 @@ def test_a_folder_is_coloured(colorize, scans, tmp_path, capsys):
     assert err == ''  # no bar where there is no terminal
 
 
+def test_pages_that_are_left_out_are_counted(colorize, tmp_path, capsys):
+    album = tmp_path / 'album.tif'
+    pages = [Image.fromarray(picture(number)) for number in range(3)]
+    pages[0].save(album, save_all=True, append_images=pages[1:])
+    assert colorize(album) == 0
+    out, err = capsys.readouterr()
+    assert err == f'{album}: the first picture alone is coloured; 2 more in it are left out\n'
+    assert out.startswith('1 coloured; ')
+
+
 def test_what_is_there_stays(colorize, scans, tmp_path, capsys):
     mine = tmp_path / 'out' / 'b.png'
     mine.parent.mkdir()

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from jaxcolor.errors import UserError
 from jaxcolor.imaging import photos
-from jaxcolor.imaging.formats import PhotoError, TooLargeError, UnsupportedFormatError
+from jaxcolor.imaging.errors import PhotoError, TooLargeError, UnsupportedFormatError
 from jaxcolor.server import errors, openapi
 
 _REQUEST = Request({'type': 'http', 'headers': []})

@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import Request
 
 from jaxcolor.errors import UserError
-from jaxcolor.imaging.formats import TooLargeError, UnsupportedFormatError
+from jaxcolor.imaging.errors import TooLargeError, UnsupportedFormatError
 from jaxcolor.server import uploads
 from jaxcolor.server.errors import FormError, UnavailableError
 

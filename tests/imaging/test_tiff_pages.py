@@ -1,0 +1,154 @@
+"""Which picture of a TIFF is read, and which kinds are refused by name, against tifffile."""
+
+import io
+import struct
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from jaxcolor.imaging import photos
+from jaxcolor.imaging.errors import PhotoError, UnsupportedFormatError
+
+rng = np.random.default_rng(0)
+GREY, SMALL = rng.integers(0, 256, (40, 30), np.uint8), rng.integers(0, 256, (10, 8), np.uint8)
+DEEP = rng.integers(0, 65536, (3, 40, 30), np.uint16)
+REDUCED = {'subfiletype': 1}
+
+
+def written(*pages, big=False, byteorder='<'):
+    """A TIFF of (pixels, options of tifffile)."""
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=big, byteorder=byteorder) as tiff:
+        for pixels, options in pages:
+            tiff.write(pixels, **{'photometric': 'minisblack', 'metadata': None, **options})
+    return file.getvalue()
+
+
+def with_tag(content, tag, value):
+    """A little-endian TIFF whose first directory has another number in one of its tags."""
+    content = bytearray(content)
+    (offset,) = struct.unpack_from('<L', content, 4)
+    (entries,) = struct.unpack_from('<H', content, offset)
+    (place,) = (
+        p for p in range(offset + 2, offset + 2 + 12 * entries, 12) if struct.unpack_from('<H', content, p) == (tag,)
+    )
+    struct.pack_into('<HLL', content, place + 2, 3, 1, value)
+    return bytes(content)
+
+
+@pytest.mark.parametrize('byteorder', ['<', '>'])
+def test_a_thumbnail_is_not_the_picture(byteorder):
+    photo = photos.read(written((SMALL, REDUCED), (GREY, {}), byteorder=byteorder))
+    np.testing.assert_array_equal(photo.pixels[..., 0], GREY)
+    assert photo.others == 0
+
+
+@pytest.mark.parametrize('big', [False, True])
+def test_a_picture_below_its_thumbnail(big):
+    """As cameras write raw photographs, and DNG; the largest is it."""
+    content = written((SMALL, {**REDUCED, 'subifds': 2}), (SMALL, REDUCED), (GREY, {}), big=big)
+    np.testing.assert_array_equal(photos.read(content).pixels[..., 0], GREY)
+
+
+def test_nothing_but_a_thumbnail():
+    np.testing.assert_array_equal(photos.read(written((SMALL, REDUCED))).pixels[..., 0], SMALL)
+
+
+def test_pages_beside_the_first_are_counted():
+    mask = GREY > 128
+    photo = photos.read(written((GREY, {}), (SMALL, {}), (mask, {'subfiletype': 4}), (SMALL, REDUCED), (GREY, {})))
+    np.testing.assert_array_equal(photo.pixels[..., 0], GREY)
+    assert photo.others == 2
+    assert photos.read(written((GREY, {}))).others == 0
+
+
+@pytest.mark.parametrize('kind', ['GIF', 'WEBP', 'PNG'])
+def test_frames_are_counted(kind):
+    frames = [Image.fromarray(np.roll(GREY, shift, axis=0)).convert('RGB') for shift in range(0, 40, 10)]
+    file = io.BytesIO()
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:])
+    assert photos.read(file.getvalue()).others == 3
+
+
+def test_a_colour_map_of_eight_bits():
+    """As libtiff's tools and libvips read it: where no number is above 255, they are bytes."""
+    levels = rng.integers(0, 256, (3, 256))
+    colored = written((GREY, {'photometric': 'palette', 'colormap': levels.astype(np.uint16)}))
+    np.testing.assert_array_equal(photos.read(colored).pixels, levels.T[GREY])
+    standard = written((GREY, {'photometric': 'palette', 'colormap': (257 * levels).astype(np.uint16)}))
+    np.testing.assert_array_equal(photos.read(standard).pixels, levels.T[GREY])
+
+
+def test_grey_with_associated_alpha():
+    alpha = np.full_like(GREY, 255)
+    alpha[:20] = 128
+    grey = (GREY // 2).astype(np.uint8)
+    photo = photos.read(written((np.stack([grey, alpha], -1), {'extrasamples': ['ASSOCALPHA']})))
+    np.testing.assert_array_equal(photo.alpha, alpha)
+    np.testing.assert_array_equal(photo.pixels[20:, :, 0], grey[20:])
+    np.testing.assert_allclose(photo.pixels[:20, :, 0], (grey[:20] * 255.0 / 128).clip(0, 255), atol=1)
+
+
+planar = written((DEEP, {'photometric': 'rgb', 'planarconfig': 'separate'}))
+
+
+@pytest.mark.parametrize(
+    ('content', 'kind'),
+    [
+        (planar, '16 bits, RGB, 3 channels, separate planes'),
+        (
+            written((DEEP, {'photometric': 'rgb', 'planarconfig': 'separate'}), byteorder='>'),
+            '16 bits, RGB, 3 channels, separate planes',
+        ),
+        (
+            written((DEEP.transpose(1, 2, 0).astype(np.float32), {'photometric': 'rgb'})),
+            '32 bits, floating point, RGB, 3 channels',
+        ),
+        (written((GREY.astype(np.int8), {})), '8 bits, signed, grey, 1 channels'),
+        (written((GREY, {}), big=True, byteorder='>'), '8 bits, grey, 1 channels, big-endian BigTIFF'),
+        (with_tag(written((GREY, {})), 259, 34887), '8 bits, grey, 1 channels, compression LERC'),
+        (with_tag(written((GREY, {})), 259, 50001), '8 bits, grey, 1 channels, compression WebP'),
+        (with_tag(written((GREY, {})), 259, 12345), '8 bits, grey, 1 channels, compression 12345'),
+    ],
+    ids=lambda value: value if isinstance(value, str) else '',
+)
+def test_kinds_that_are_not_read_are_named(content, kind):
+    with pytest.raises(UnsupportedFormatError, match=rf'^this kind of TIFF \({kind}\) is not supported; save it as'):
+        photos.read(content)
+
+
+def test_separate_planes_of_bytes_are_read():
+    pixels = (DEEP >> 8).astype(np.uint8)
+    content = written((pixels, {'photometric': 'rgb', 'planarconfig': 'separate'}))
+    np.testing.assert_array_equal(photos.read(content).pixels, pixels.transpose(1, 2, 0))
+
+
+def test_a_raw_photograph():
+    with pytest.raises(UnsupportedFormatError, match=r'^a raw photograph; develop it in a raw converter'):
+        photos.read(with_tag(written((GREY, {})), 262, 32803))
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        (b'II*\0' + struct.pack('<L', 0), 'it has no directory'),
+        (b'II*\0' + struct.pack('<L', 999), 'its directory is cut short'),
+        (b'II+\0' + struct.pack('<HHQ', 8, 0, 2**64 - 1), 'its directory is cut short'),
+        (b'II*\0' + struct.pack('<LH', 8, 65535), 'more directories, or longer ones'),
+    ],
+)
+def test_what_is_broken_is_said(content, message):
+    with pytest.raises(PhotoError, match=message):
+        photos.read(content)
+
+
+def test_directories_in_a_circle_end():
+    content = bytearray(written((GREY, {}), (GREY, {})))
+    (first,) = struct.unpack_from('<L', content, 4)
+    (entries,) = struct.unpack_from('<H', content, first)
+    (second,) = struct.unpack_from('<L', content, first + 2 + 12 * entries)
+    (entries,) = struct.unpack_from('<H', content, second)
+    struct.pack_into('<L', content, second + 2 + 12 * entries, first)
+    assert photos.read(bytes(content)).others == 1
