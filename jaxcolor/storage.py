@@ -2,13 +2,17 @@
 
 import contextlib
 import errno
+import hashlib
 import logging
+import os
 from collections.abc import Collection, Iterator
 
 import fsspec
 from etils import epath
 
 from jaxcolor.errors import UserError
+
+_LONGEST_NAME = 250  # bytes; of a temporary file that is named after it, most file systems allow 255
 
 _REMEDIES = {
     'gs': 'the bucket must exist, and your credentials open it: gcloud auth application-default login',
@@ -60,7 +64,8 @@ def write_atomic(path: epath.PathLike, content: bytes) -> None:
             path.write_bytes(content)  # an object appears when all of it has come
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f'.{path.name}.tmp')
+    name = path.name if len(os.fsencode(path.name)) <= _LONGEST_NAME else hashlib.sha256(os.fsencode(path)).hexdigest()
+    temporary = path.with_name(f'.{name}.tmp')
     try:
         temporary.write_bytes(content)
         temporary.replace(path)

@@ -86,3 +86,11 @@ def test_of_one_file_every_refusal_is_explained(code):
         explain_refusal('a.onnx', '--output'),
     ):
         raise OSError(code, os.strerror(code))
+
+
+@pytest.mark.parametrize('length', [250, 251, 255])
+def test_the_longest_names(tmp_path, length):
+    path = tmp_path / ('ü' * 100 + 'x' * (length - 200))
+    write_atomic(path, b'content')
+    assert path.read_bytes() == b'content'
+    assert list(tmp_path.iterdir()) == [path]

@@ -80,15 +80,30 @@ def plan(found: dict[Path, Path], output: Path, form: str, *, samples: int | Non
     Raises:
       UserError: two files would be the same, or one would be an input.
     """
-    jobs = []
+    numbers = [''] if samples is None else [f'-{number}' for number in range(1, samples + 1)]
+
+    def job(source: Path, relative: Path, path: Path) -> Job:
+        outputs = tuple(_marked(path, mark) for mark in numbers)
+        return Job(relative.as_posix(), source, outputs, _marked(path, '-compare') if compare else None)
+
+    targets = {}
     for source, relative in found.items():
         same = relative.suffix if relative.suffix.lower() in WRITABLE else SUFFIXES['png']
-        path = (output / relative).with_suffix(same if form == 'same' else SUFFIXES[form])
-        numbers = [''] if samples is None else [f'-{number}' for number in range(1, samples + 1)]
-        outputs = tuple(_marked(path, mark) for mark in numbers)
-        jobs.append(Job(relative.as_posix(), source, outputs, _marked(path, '-compare') if compare else None))
-    _check_distinct(jobs)
-    return jobs
+        targets[source] = (output / relative).with_suffix(same if form == 'same' else SUFFIXES[form])
+    jobs: dict[Path, Job] = {}
+    taken: set[Path] = set()
+    relatives: set[Path] = set()
+    # Pictures that keep their names come first: `a.png` beside `a.jpg` becomes `a.png.jpg`.
+    for source in sorted(found, key=lambda source: targets[source].name != found[source].name):
+        relative, path = found[source], targets[source]
+        planned = job(source, relative, path)
+        if not taken.isdisjoint(planned.files) and relative not in relatives:
+            planned = job(source, relative, path.with_name(relative.name + path.suffix))
+        taken.update(planned.files)
+        relatives.add(relative)
+        jobs[source] = planned
+    _check_distinct(list(jobs.values()))
+    return [jobs[source] for source in found]
 
 
 def _named(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
@@ -121,10 +136,11 @@ def _named(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
 
 
 def _fixed_part(path: Path) -> Path | None:
-    """Return the folder before the first part of `path` that is a pattern; None if no part is."""
+    """Return the folder before the first part of `path` that is a pattern, and no name; None if no part is."""
     for place, part in enumerate(path.parts):
-        if any(character in part for character in '*?['):
-            return Path(*path.parts[:place])
+        fixed = Path(*path.parts[:place])
+        if any(character in part for character in '*?[') and not (fixed / part).exists():
+            return fixed
     return None
 
 

@@ -2,12 +2,20 @@
 
 import logging
 import os
+from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from jaxcolor.imaging.photos import READABLE
 
 _LOG = logging.getLogger(__name__)
+
+
+# Other pictures that people have; they are named where a folder has some.
+_NOT_READ = {
+    *('.avif', '.jp2', '.j2k', '.jpf', '.jxl', '.jxr', '.pgm', '.ppm', '.pbm', '.pnm', '.mpo', '.tga', '.psd', '.ico'),
+    *('.dng', '.nef', '.cr2', '.cr3', '.crw', '.arw', '.orf', '.rw2', '.raf', '.pef', '.srw', '.svg', '.exr', '.hdr'),
+}
 
 
 def is_picture(path: Path) -> bool:
@@ -19,6 +27,7 @@ def pictures_below(root: Path, *, avoid: Collection[Path] = (), avoid_name: str 
     """Yield the pictures of a folder and its sub-folders, names in order, the files of a folder before its sub-folders.
 
     Hidden files and folders are left out, and what macOS adds (`._name.jpg`, `__MACOSX`). Links are followed, once.
+    Pictures of formats that are not read are counted in a warning at the end.
 
     Args:
       root: the folder.
@@ -26,6 +35,7 @@ def pictures_below(root: Path, *, avoid: Collection[Path] = (), avoid_name: str 
       avoid_name: folders of this name are not entered either.
     """
     seen = {folder.resolve() for folder in avoid}
+    left_out: Counter[str] = Counter()
     for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_warn):
         seen.add(Path(folder).resolve())  # a link may lead in a circle
         subfolders[:] = sorted(
@@ -33,7 +43,12 @@ def pictures_below(root: Path, *, avoid: Collection[Path] = (), avoid_name: str 
             for name in subfolders
             if name[0] != '.' and name not in ('__MACOSX', avoid_name) and Path(folder, name).resolve() not in seen
         )
-        yield from (Path(folder, name) for name in sorted(files) if name[0] != '.' and is_picture(Path(folder, name)))
+        files = sorted(name for name in files if name[0] != '.')
+        yield from (Path(folder, name) for name in files if is_picture(Path(folder, name)))
+        left_out.update(suffix for name in files if (suffix := Path(name).suffix.lower()) in _NOT_READ)
+    if left_out:
+        counts = ', '.join(f'{count} {suffix}' for suffix, count in sorted(left_out.items()))
+        _LOG.warning('%s: left out, of formats that are not read: %s', root, counts)
 
 
 def _warn(error: OSError) -> None:

@@ -95,9 +95,8 @@ MISTAKES = {
     'too long': (['x' * 5000], 'File name too long'),
     'itself': (['out'], '--output=out is a folder of pictures to colour; choose another'),
     'over an input': (['out/a.jpg'], 'out/a.jpg would be written over the input .*out/a.jpg; choose another --output'),
-    'over another input': (['scans/b.gif', 'out/b.png'], 'scans/b.gif would be written over the input .*out/b.png'),
+    'over another input': (['scans/b.gif', 'out/b.png'], 'out/b.png would be written over the input .*out/b.png'),
     'two into one': (['scans', 'more'], r'scans/a.jpg and more/a.jpg would both be written to .*out/a.jpg'),
-    'two suffixes into one': (['scans/b.gif', 'more/b.png'], r'scans/b.gif and more/b.png .*out/b.png'),
 }
 
 
@@ -129,6 +128,43 @@ def test_samples_and_comparisons_have_names_of_their_own(here):
     make('in/x/a.b.jpg')
     names = ['a.b-1.jpg', 'a.b-2.jpg', 'a.b-compare.jpg']
     assert planned('in', samples=2, compare=True) == {'in/x/a.b.jpg': [f'out/x/{name}' for name in names]}
-    make('in/x/a.b-compare.jpg')
-    with pytest.raises(UserError, match=r'a\.b-compare\.jpg'):
-        planned('in', compare=True)
+
+
+def test_pictures_of_one_name_and_other_suffixes(here):
+    """Each has a name of its own, and one that would keep its name does."""
+    make('in/IMG_1.jpg', 'in/IMG_1.png', 'in/b.gif', 'in/b.png', 'more/c.jpg', 'in/c.gif', 'in/D.JPG')
+    assert planned('in', form='jpeg') == {
+        'in/D.JPG': ['out/D.jpg'],
+        'in/IMG_1.jpg': ['out/IMG_1.jpg'],
+        'in/IMG_1.png': ['out/IMG_1.png.jpg'],
+        'in/b.gif': ['out/b.jpg'],
+        'in/b.png': ['out/b.png.jpg'],
+        'in/c.gif': ['out/c.jpg'],
+    }
+    names = planned('in')
+    assert (names['in/b.gif'], names['in/b.png'], names['in/c.gif']) == (
+        ['out/b.gif.png'],
+        ['out/b.png'],
+        ['out/c.png'],
+    )
+
+
+def test_a_picture_that_is_named_like_a_comparison(here):
+    make('in/a.jpg', 'in/a-compare.jpg')
+    assert planned('in', compare=True) == {
+        'in/a-compare.jpg': ['out/a-compare.jpg', 'out/a-compare-compare.jpg'],
+        'in/a.jpg': ['out/a.jpg.jpg', 'out/a.jpg-compare.jpg'],
+    }
+
+
+def test_a_folder_whose_name_looks_like_a_pattern(here):
+    make('Album [1945]/x.jpg', 'Album [1945]/y.png', 'what?/z.jpg')
+    assert list(found('Album [1945]/*.jpg')) == ['Album [1945]/x.jpg']
+    assert list(found('what?/*')) == ['what?/z.jpg']
+    assert discover.default_output('Album [1945]/*.jpg') == Path('Album [1945]/colorized')
+
+
+def test_formats_that_are_not_read_are_counted(here, caplog):
+    make('in/a.jpg', 'in/b.avif', 'in/c.AVIF', 'in/sub/d.jp2', 'in/.e.jp2', 'in/notes.txt')
+    assert list(found('in').values()) == ['a.jpg']
+    assert caplog.messages == ['in: left out, of formats that are not read: 2 .avif, 1 .jp2']
