@@ -12,7 +12,7 @@ from ml_collections import config_flags
 
 from jaxcolor import config as configs
 from jaxcolor import experiments, xla_flags
-from jaxcolor.distributed import cluster
+from jaxcolor.distributed import cluster, devices
 from jaxcolor.errors import InterruptedRunError, UserError, missing_package
 
 _CONFIG = config_flags.DEFINE_config_file('config', None, 'The experiment, a file of configs/: FILE[:variant].')
@@ -36,6 +36,8 @@ def main(argv: list[str]) -> None:
     xla_flags.check()
     if _MULTIHOST.value:
         cluster.join(_HEARTBEAT.value)
+    devices.check()
+    if _MULTIHOST.value:
         cluster.introduce(_LOG, _CONFIG.value.data.batch_size)
     try:
         from jaxcolor.evaluation.report import table

@@ -55,3 +55,20 @@ def test_commands_name_an_unknown_flag(monkeypatch, capsys):
     assert re.fullmatch(
         r"error: XLA_FLAGS='--xla_bogus=1' is unknown to jaxlib [\d.]+ of Python 3\.\d+; leave it out", line
     )
+
+
+@pytest.mark.parametrize('command', [['-m', 'jaxcolor.cli', 'colorize'], ['-m', 'jaxcolor.main']])
+def test_a_platform_that_is_not_there_is_one_line(tmp_path, command):
+    (tmp_path / 'a.png').write_bytes(b'')
+    rest = [tmp_path / 'a.png'] if 'colorize' in command else ['--config=quickstart:smoke', f'--workdir={tmp_path}/run']
+    done = subprocess.run(
+        [sys.executable, *command, *map(str, rest)],
+        env=os.environ | {'JAX_PLATFORMS': 'cuda', 'PYTHONPATH': str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    line = done.stderr.splitlines()[-1]
+    assert line.startswith("error: JAX_PLATFORMS='cuda': JAX finds no such device here; leave it out, or install")
+    assert 'Traceback' not in done.stderr

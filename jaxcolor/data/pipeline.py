@@ -14,6 +14,8 @@ from jaxcolor.data.loading import Batch, LoadTest, LoadTrain
 from jaxcolor.data.sources import Source
 from jaxcolor.errors import UserError
 
+_MOST_ROWS = 2**62
+
 
 @dataclasses.dataclass
 class Batches(Iterator[Batch]):
@@ -59,7 +61,8 @@ def train_batches(
     load = LoadTrain(decoder, keep, data.crop == 'random', process_index, process_count, largest)
     # Only integers are shuffled and batched; a whole batch is then loaded by one function, for Grain's
     # overhead per element is of the order of decoding a 32-pixel picture.
-    rows = grain.MapDataset.range(len(keep)).seed(seed).shuffle(seed=order_seed(seed)).repeat()
+    epochs = _MOST_ROWS // len(keep)  # without a number the length is sys.maxsize, which batches of one row overflow
+    rows = grain.MapDataset.range(len(keep)).seed(seed).shuffle(seed=order_seed(seed)).repeat(epochs)
     batches = rows.batch(data.batch_size, batch_fn=np.asarray).random_map(load)[start_step:]
     return Batches(decoder.source, iter(_prefetched(batches, data.workers)))
 

@@ -20,6 +20,7 @@ from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
 from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import Space
+from jaxcolor.distributed import devices
 from jaxcolor.errors import UserError
 from jaxcolor.imaging import arrays
 from jaxcolor.imaging.arrays import Picture
@@ -81,6 +82,7 @@ class Colorizer:
     def __init__(self, model: Model | None = None, render_size: int | None = None):
         """Take what `model.load` returned, the model that comes with the package if left out; see `restore`."""
         self.config, self.step, self.space, self.generator, variables = load() if model is None else model
+        devices.check()
         self.variables = jax.device_put(variables)
         wanted = self.config.data.image_size if render_size is None else render_size
         if not 1 <= wanted <= 4096:

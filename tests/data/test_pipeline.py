@@ -76,6 +76,16 @@ def test_every_epoch_shows_every_picture_once_in_another_order_with_other_crops(
     assert (first != second).any(axis=(1, 2, 3)).sum() > COUNT / 2
 
 
+def test_batches_of_one_picture(folder):
+    ones, eights = (
+        take(pipeline.train_batches(Dataset(data_config(folder, batch_size=size)), seed=3), count)
+        for size, count in ((1, 3 * COUNT), (8, 9))
+    )
+    sizes = [who(np.concatenate([batch['image'] for batch in batches]))[: 3 * COUNT] for batches in (ones, eights)]
+    assert sizes[0] == sizes[1]
+    assert ones[0]['image'].shape == (1, SIZE, SIZE, 3)
+
+
 def test_seeds_differ(folder):
     one, other = (next(pipeline.train_batches(Dataset(data_config(folder)), seed=s))['image'] for s in (0, 1))
     assert who(one) != who(other)
