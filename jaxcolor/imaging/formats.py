@@ -102,7 +102,12 @@ def _open_tiff(file: CountedFile, head: bytes) -> _TiffFile:
 
 def count_others(image: Image.Image) -> int:
     """Return how many pictures a file has beside the one that is read: pages of a TIFF, frames of an animation."""
-    return image.others if isinstance(image, _TiffFile) else getattr(image, 'n_frames', 1) - 1
+    if isinstance(image, _TiffFile):
+        return image.others
+    try:
+        return getattr(image, 'n_frames', 1) - 1
+    except Exception:  # a frame that is broken spoils none before it
+        return 0
 
 
 def _plugin(head: bytes) -> type[ImageFile.ImageFile]:

@@ -51,10 +51,8 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     configs.check(config, jax.device_count())
     before = stored(workdir)
     dataset = Dataset(config.data)
-    if before is None and config.pretrained.model:
-        palette.resolve(config, dataset, pretrained.load_model(config.pretrained.model).config)
-    else:
-        palette.resolve(config, dataset, before)
+    model = pretrained.load_model(config.pretrained.model) if before is None and config.pretrained.model else None
+    palette.resolve(config, dataset, before if model is None else model.config)
     system = build_system(config, parallel.AXIS, lambda: Schedule.of(config, dataset.steps_per_epoch).total)
     check_metric(config.early_stopping.metric, system.space, config.metrics)
     schedule = Schedule.of(config, dataset.steps_per_epoch)

@@ -6,7 +6,7 @@ import struct
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import GifImagePlugin, Image
 
 from jaxcolor.imaging import photos
 from jaxcolor.imaging.errors import PhotoError, UnsupportedFormatError
@@ -70,6 +70,20 @@ def test_frames_are_counted(kind):
     file = io.BytesIO()
     frames[0].save(file, kind, save_all=True, append_images=frames[1:])
     assert photos.read(file.getvalue()).others == 3
+
+
+def test_a_broken_frame_spoils_none_before_it(monkeypatch):
+    file = io.BytesIO()
+    frames = [Image.fromarray(np.roll(GREY, shift, axis=0)) for shift in (0, 10)]
+    frames[0].save(file, 'GIF', save_all=True, append_images=frames[1:])
+
+    def broken(self):
+        raise struct.error('unpack requires more bytes')
+
+    monkeypatch.setattr(GifImagePlugin.GifImageFile, 'n_frames', property(broken))
+    photo = photos.read(file.getvalue())
+    assert photo.pixels.shape[:2] == GREY.shape
+    assert photo.others == 0
 
 
 def test_a_colour_map_of_eight_bits():
