@@ -73,7 +73,7 @@ class JobFiles:
 
     def is_done(self, job: Job) -> bool:
         """Whether all that would be written of a picture is there, and shall stay."""
-        if self.settings.overwrite or not all(file.exists() for file in job.files):
+        if self.settings.overwrite or not all(map(_exists, job.files)):
             return False
         return self.gray_test is None or job.name in self.gray_test.scores
 
@@ -110,7 +110,7 @@ class JobFiles:
         return self.gray_test.score(colorings, photo.pixels, truth.pixels)
 
     def _write(self, path: Path, photo: Photo, coloring: Wide) -> None:
-        if path.exists() and not self.settings.overwrite:
+        if not self.settings.overwrite and _exists(path):
             return
         form = photos.WRITABLE[path.suffix.lower()]
         try:
@@ -119,6 +119,14 @@ class JobFiles:
             raise PhotoError(f'{path}: {error}') from error
         with explain_refusal(path, '--output'), _explain_name(path):
             write_atomic(path, encoded)
+
+
+def _exists(path: Path) -> bool:
+    """Return whether there is such a file; of a name that no file can have, writing it says why."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
