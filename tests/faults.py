@@ -17,7 +17,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from helpers.cluster import Cluster, lines
+import numpy as np
+from helpers.cluster import Cluster, arrays, lines
 
 FAULTS = (
     (signal.SIGTERM, False),

@@ -168,7 +168,7 @@ def _spectral_normalize(
     return kernel / (left @ matrix @ right)
 
 
-def _random_unit_vector(module: nn.Module, size: int) -> Float[Array, '{size}']:
+def _random_unit_vector(module: nn.Module, size: int) -> Float[Array, '{size}']:  # noqa: F821  # jaxtyping fills it in
     return _unit(jax.random.normal(module.make_rng('params'), (size,)))
 
 

@@ -294,7 +294,7 @@ def test_sizes_that_a_patchgan_cannot_take():
         (
             'generator',
             {'name': 'resnet'},
-            "unknown generator 'resnet'; known: unet, dcgan, valid, conv_unet, resnet_unet",
+            "^generator.name='resnet' is unknown; known: unet, dcgan, .*, efficientnet_unet; did you mean resnet_unet?",
         ),
         ('generator', {'name': 'unet', 'dept': 3}, "generator 'unet' has no field 'dept'; known: filters, depth"),
         ('generator', {'name': 'unet', 'out_channels': 3}, r'out_channels=3: leave it out, the space .*\(2 here'),
@@ -315,7 +315,11 @@ def test_sizes_that_a_patchgan_cannot_take():
         ('discriminator', {'name': 'patchgan', 'n_layers': 2, 'strided_layers': 4}, 'strided_layers 4 .* use 1 to 3'),
         ('discriminator', {'name': 'dense', 'widths': [8]}, 'kernel_sizes .* and widths .* differ in length'),
         ('discriminator', {'name': 'dense', 'pool': 'min'}, "unknown pool 'min'"),
-        ('discriminator', {'name': 'patch'}, "unknown discriminator 'patch'; known: patchgan, dense"),
+        (
+            'discriminator',
+            {'name': 'patch'},
+            "^discriminator.name='patch' is unknown; known: patchgan, dense; did you mean patchgan?",
+        ),
         ('discriminator', {'name': 'dense', 'filters': 8}, "discriminator 'dense' has no field 'filters'"),
     ],
 )
