@@ -36,7 +36,13 @@ class Batches(Iterator[Batch]):
 
 
 def train_batches(
-    dataset: Dataset, *, seed: int, start_step: int = 0, process_index: int = 0, process_count: int = 1
+    dataset: Dataset,
+    *,
+    seed: int,
+    start_step: int = 0,
+    workers: int | None = None,
+    process_index: int = 0,
+    process_count: int = 1,
 ) -> Batches:
     """Training batches without end, shuffled anew in every epoch; prefetched.
 
@@ -48,6 +54,7 @@ def train_batches(
       dataset: the pictures.
       seed: of the order and the crops, in [0, 2^32).
       start_step: the first batch.
+      workers: processes that decode, as `data.workers`, whose value None is.
       process_index: this process.
       process_count: how many processes read.
 
@@ -64,7 +71,7 @@ def train_batches(
     epochs = _MOST_ROWS // len(keep)  # without a number the length is sys.maxsize, which batches of one row overflow
     rows = grain.MapDataset.range(len(keep)).seed(seed).shuffle(seed=order_seed(seed)).repeat(epochs)
     batches = rows.batch(data.batch_size, batch_fn=np.asarray).random_map(load)[start_step:]
-    return Batches(decoder.source, iter(_prefetched(batches, data.workers)))
+    return Batches(decoder.source, iter(_prefetched(batches, data.workers if workers is None else workers)))
 
 
 def training_images(dataset: Dataset) -> tuple[UInt8[np.ndarray, 'n s s 3'], set[str]]:

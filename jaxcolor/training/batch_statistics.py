@@ -1,71 +1,82 @@
-"""BatchNorm's statistics of a trained generator, taken anew over pictures without colour hints.
+"""BatchNorm's statistics for inference, where those that training keeps are not of what is used.
 
-    python -m jaxcolor.training.batch_statistics RUN --output photos.safetensors [--batches 45]
-
-A run with hints keeps the statistics of pictures half of which have some, and with averaged parameters those of other
-parameters than the averaged ones. Most pictures that are coloured have no hints; theirs are what this gives.
+The running statistics follow the parameters of the last few steps, over pictures half of which have colour hints, if
+the generator takes any. What is evaluated, saved and used are averaged parameters (`ema_decay`) and pictures without
+hints. So before a state is evaluated or saved its statistics are taken anew.
 """
 
-import argparse
-import itertools
-import sys
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import ml_collections
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Array, Float, UInt8
 from tqdm import tqdm
 
-from jaxcolor.checkpoints import weights_file
-from jaxcolor.checkpoints.load import load
-from jaxcolor.checkpoints.model import Model
-from jaxcolor.data import pipeline
 from jaxcolor.data.dataset import Dataset
-from jaxcolor.errors import UserError
-from jaxcolor.storage import write_atomic
+from jaxcolor.distributed import parallel
+from jaxcolor.training.host_batches import HostBatches
+from jaxcolor.training.schedule import Schedule
+from jaxcolor.training.state import System, TrainState, Variables
+
+_LEAST, _MOST = 8, 64  # batches
 
 
-def renew(model: Model, images: Iterable[UInt8[np.ndarray, 'b h w 3']]) -> Model:
-    """Return the model with statistics that have followed `images`, batch by batch, as in training.
+def make_renew(
+    config: ml_collections.ConfigDict, dataset: Dataset, system: System, schedule: Schedule
+) -> Callable[[TrainState], TrainState]:
+    """Return a function that gives a state the statistics of what is used in inference; all else stays.
 
-    Raises:
-      UserError: the generator has no statistics.
+    They are means over the first training batches of the seed, as many as there are steps between two uses, but 8 to
+    64: so they cost little beside the training, and follow from the parameters alone, wherever a run was resumed.
+    Where neither parameters are averaged nor hints given, the state is returned as it is.
+
+    References:
+      Wu and Johnson 2021, "Rethinking 'Batch' in BatchNorm", section 3 (PreciseBN).
     """
-    variables = model.variables
-    if not variables.get('batch_stats'):
-        raise UserError(f'generator {model.config.generator.name!r} has no BatchNorm; there is nothing to take anew')
+    if not (system.ema_decay or system.hints):
+        return lambda state: state
+    count = min(_MOST, max(_LEAST, min(schedule.evaluate, schedule.save)))
 
-    @jax.jit
-    def follow(variables: dict[str, Any], image: Any) -> dict[str, Any]:
-        x, _ = model.space.split(image)
-        _, changed = model.generator.apply(variables, x, train=True, mutable=['batch_stats'])
-        return {**variables, **changed}
+    def of_batch(variables: Variables, image: UInt8[Array, 'b s s 3'], shard_number: Any) -> Any:
+        rng = jax.random.fold_in(jax.random.key(config.seed), shard_number)
+        return moments(system, variables, system.space.split(image)[0], rng)
 
-    for image in images:
-        variables = follow(variables, image)
-    return model._replace(variables=jax.tree.map(np.asarray, variables))
+    mapped = parallel.pmap(of_batch, in_axes=(None, 0, 0))
 
+    def renew(state: TrainState) -> TrainState:
+        if not state.generator.batch_stats:
+            return state
+        variables, shards = state.inference_variables, parallel.shard_numbers()
+        batches = HostBatches(dataset, config.seed, 0, workers=0)
+        disable = True if jax.process_index() else None
+        steps = tqdm(range(count), 'BatchNorm', unit='batch', delay=2, leave=False, disable=disable)
+        each = [jax.device_get(mapped(variables, batches.fetch(1), shards)) for _ in steps]
+        mean = jax.tree.map(lambda *values: np.mean(values, axis=0), *each)
+        return state.replace(generator=state.generator.replace(batch_stats=parallel.replicate(mean)))
 
-def main() -> None:
-    """Renew a run, and write it as a file."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('run', help='a work directory, whose training pictures are still where they were')
-    parser.add_argument('--output', required=True, help='a file *.safetensors, for --model')
-    parser.add_argument('--batches', type=int, default=45, help='how many, of 64 pictures (45)')
-    arguments = parser.parse_args()
-    try:
-        model = load(arguments.run)
-        data = model.config.data.copy_and_resolve_references()
-        data.batch_size = 64
-        batches = itertools.islice(pipeline.train_batches(Dataset(data), seed=model.config.seed), arguments.batches)
-        images = (batch['image'] for batch in batches)
-        renewed = renew(model, tqdm(images, total=arguments.batches, unit='batch'))
-        write_atomic(Path(arguments.output), weights_file.encode(renewed.config, renewed.step, renewed.variables))
-    except UserError as error:
-        sys.exit(str(error))
+    return renew
 
 
-if __name__ == '__main__':
-    main()
+def moments(system: System, variables: Variables, x: Float[Array, 'b h w 1'], rng: jax.Array) -> Any:
+    """Return the mean and variance that each BatchNorm of the generator takes of this batch, as `batch_stats` has them.
+
+    A step turns running statistics r into k r + (1 - k) m, of which only the network knows k: of r = 0 it makes
+    (1 - k) m, and k is its derivative. Other state than means and variances stays.
+    """
+
+    def is_moment(path: Any) -> bool:
+        return path[-1].key in ('mean', 'var')
+
+    def step(running: Any) -> Any:
+        together = {'params': variables['params'], 'batch_stats': running}
+        options: dict[str, Any] = {'train': True, 'rngs': {'dropout': rng}, 'mutable': ['batch_stats']}
+        return system.generator.apply(together, x, **options)[1]['batch_stats']
+
+    stats, with_path = variables['batch_stats'], jax.tree_util.tree_map_with_path
+    zeros = with_path(lambda path, leaf: jnp.zeros_like(leaf) if is_moment(path) else leaf, stats)
+    ones = with_path(lambda path, leaf: jnp.ones_like(leaf) if is_moment(path) else jnp.zeros_like(leaf), stats)
+    added, kept = jax.jvp(step, (zeros,), (ones,))
+    return with_path(lambda path, old, a, k: a / (1 - k) if is_moment(path) else old, stats, added, kept)

@@ -14,11 +14,12 @@ class HostBatches:
 
     order = None
 
-    def __init__(self, dataset: Dataset, seed: int, start_step: int):
+    def __init__(self, dataset: Dataset, seed: int, start_step: int, workers: int | None = None):
         self._batches = pipeline.train_batches(
             dataset,
             seed=seed,
             start_step=start_step,
+            workers=workers,
             process_index=jax.process_index(),
             process_count=jax.process_count(),
         )

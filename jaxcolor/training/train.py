@@ -1,7 +1,7 @@
 """The training program: step, log, evaluate, save, and stop when asked to."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -22,7 +22,7 @@ from jaxcolor.evaluation.figures import sample_grid, write_png
 from jaxcolor.evaluation.report import Console
 from jaxcolor.evaluation.scores import goodness
 from jaxcolor.storage import REFUSALS, explain_refusal
-from jaxcolor.training import device_cache, palette, pretrained, train_metrics
+from jaxcolor.training import batch_statistics, device_cache, palette, pretrained, train_metrics
 from jaxcolor.training.records import Records
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import System, TrainState, build_system, create_state
@@ -59,6 +59,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     if config.data.cache == 'device':
         device_cache.check(dataset)
     validate = Validation(config, dataset, system)
+    renew = batch_statistics.make_renew(config, dataset, system, schedule)
     # A new run's weights are read before it leaves anything behind, for there may be something wrong with them.
     fresh = create(config, system) if before is None else None
     claim(workdir, config, before)
@@ -71,7 +72,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
             Records(workdir, step) as records,
             Console(step, schedule.total) as console,
         ):
-            run = _Run(config, dataset, schedule, system, validate, checkpoints, records, console)
+            run = _Run(config, dataset, schedule, system, renew, validate, checkpoints, records, console)
             done = step >= schedule.total or run.out_of_patience()
             if step:
                 verb = 'nothing left to do in' if done else 'resuming'
@@ -94,6 +95,7 @@ class _Run(NamedTuple):
     dataset: Dataset
     schedule: Schedule
     system: System
+    renew: Callable[[TrainState], TrainState]
     validate: Validation
     checkpoints: Checkpoints
     records: Records
@@ -123,8 +125,9 @@ class _Run(NamedTuple):
                     replica_check.check(step, state.learned)
                     if saving:
                         train_metrics.check_finite(step, state)
-                        scores = self.evaluate(step, state) if evaluating else None
-                        self.checkpoints.save(step, state, scores)
+                        used = self.renew(state)
+                        scores = self.evaluate(step, used) if evaluating else None
+                        self.checkpoints.save(step, used, scores)
                 if signum:
                     self.checkpoints.wait()
                     raise InterruptedRunError(signum, f'saved step {step} in {self.checkpoints.path}')

@@ -1,43 +1,67 @@
-"""Statistics taken anew: those of the pictures shown, and nothing else changes."""
+"""Statistics taken anew: those of training pictures, of the parameters that are used, and nothing else changes."""
+
+import itertools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from jaxcolor import config as configs
-from jaxcolor.checkpoints.model import Model, build
-from jaxcolor.errors import UserError
-from jaxcolor.training.batch_statistics import renew
+from jaxcolor.data import pipeline
+from jaxcolor.data.dataset import Dataset
+from jaxcolor.distributed import parallel
+from jaxcolor.training import batch_statistics
+from jaxcolor.training.schedule import Schedule
+from jaxcolor.training.state import build_system, create_state
 
 
-def model(norm):
-    config = configs.default()
-    configs.choose(config, 'generator', 'unet', depth=2, filters=4, norm=norm)
-    space, generator = build(config)
-    variables = jax.jit(lambda key: generator.init(key, jnp.zeros((1, 16, 16, 1)), train=False))(jax.random.key(0))
-    return Model(config, 1, space, generator, {'batch_stats': {}, **jax.tree.map(np.asarray, dict(variables))})
+def renewed(config):
+    """A state whose averaged parameters are others than those in training, before and after."""
+    dataset, system = Dataset(config.data), build_system(config, parallel.AXIS)
+    before = create_state(system, config.data.image_size, jax.random.key(0))
+    if before.ema_params is not None:
+        before = before.replace(ema_params=jax.tree.map(lambda leaf: 1.5 * leaf, before.ema_params))
+    renew = batch_statistics.make_renew(config, dataset, system, Schedule(0, 9, 9, 9, 9))
+    return dataset, before, renew(parallel.replicate(before))
 
 
-def test_statistics_are_those_of_the_pictures():
-    before = model('batch')
-    image = np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)
-    after = renew(before, [image] * 100)  # 0.9 ** 100 of the old ones is left
+@pytest.mark.parametrize(('generator', 'momentum'), [('unet', 0.9), ('dcgan', 0.99)])
+def test_they_are_the_means_over_nine_batches(config, generator, momentum):
+    """What one device makes of each whole batch, from running statistics of 0."""
+    configs.choose(config, 'generator', generator, filters=4, **({'depth': 3} if generator == 'unet' else {}))
+    config.ema_decay = 0.9
+    dataset, before, after = renewed(config)
+    alone = build_system(config, None)
+    params, zeros = before.ema_params, jax.tree.map(np.zeros_like, before.generator.batch_stats)
 
     @jax.jit
-    def seen_once_more(variables):
-        x, _ = before.space.split(jnp.asarray(image))
-        return before.generator.apply(variables, x, train=True, mutable=['batch_stats'])[1]['batch_stats']
+    def follow(image):
+        variables, x = {'params': params, 'batch_stats': zeros}, alone.space.split(image)[0]
+        options = {'train': True, 'mutable': ['batch_stats'], 'rngs': {'dropout': jax.random.key(0)}}
+        return alone.generator.apply(variables, x, **options)[1]['batch_stats']
 
-    def move(one, other):
-        moved = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), one, other)
-        return max(jax.tree.leaves(moved))
+    batches = itertools.islice(pipeline.train_batches(dataset, seed=config.seed), 9)
+    each = [follow(batch['image']) for batch in batches]
+    expected = jax.tree.map(lambda *values: np.mean(values, axis=0) / (1 - momentum), *each)
+    assert jax.tree.leaves(expected)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-5), after.generator.batch_stats, expected)
+    for name in ('params', 'opt_state'):
+        jax.tree.map(np.testing.assert_array_equal, getattr(after.generator, name), getattr(before.generator, name))
+    jax.tree.map(np.testing.assert_array_equal, after.ema_params, before.ema_params)
 
-    stats = after.variables['batch_stats']
-    assert move(seen_once_more(after.variables), stats) < 1e-4 * move(stats, before.variables['batch_stats'])
-    jax.tree.map(np.testing.assert_array_equal, after.variables['params'], before.variables['params'])
+
+def test_they_do_not_depend_on_those_before(config):
+    config.ema_decay = 0.9
+    dataset, system = Dataset(config.data), build_system(config, parallel.AXIS)
+    state = create_state(system, config.data.image_size, jax.random.key(0))
+    other = jax.tree.map(lambda leaf: leaf + 3, state.generator.batch_stats)
+    other = state.replace(generator=state.generator.replace(batch_stats=other))
+    renew = batch_statistics.make_renew(config, dataset, system, Schedule(0, 9, 9, 9, 9))
+    one, two = (renew(parallel.replicate(s)).generator.batch_stats for s in (state, other))
+    jax.tree.map(np.testing.assert_array_equal, one, two)
 
 
-def test_a_generator_without_statistics():
-    with pytest.raises(UserError, match="generator 'unet' has no BatchNorm"):
-        renew(model('none'), [])
+def test_without_an_average_or_hints_they_are_those_of_training(config):
+    _, before, after = renewed(config)
+    assert before.generator.batch_stats
+    jax.tree.map(np.testing.assert_array_equal, after, before)
