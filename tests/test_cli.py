@@ -69,6 +69,7 @@ def test_options_that_do_not_parse(capsys, arguments, message):
 def here(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Image.new('RGB', (40, 40), 'red').save('a.jpg')
+    Image.new('RGB', (40, 40), 'blue').save('b.jpg')
     return tmp_path
 
 
@@ -78,7 +79,11 @@ def here(tmp_path, monkeypatch):
         (['missing.jpg'], 'missing.jpg: there is no such file or folder'),
         (['a.jpg', '--depth=16', '--format=jpeg'], '--depth=16 does not go with --format=jpeg; leave one of them out'),
         (['a.jpg', '--depth=16', '--gray-test'], '--depth=16 does not go with --gray-test; leave one of them out'),
-        (['a.jpg', '--output=a.jpg/x', '--gray-test'], 'can not be written'),
+        (
+            ['a.jpg', '--depth=16', '--output=x.jpg'],
+            '--depth=16 does not go with --output=x.jpg; leave one of them out',
+        ),
+        (['a.jpg', 'b.jpg', '--output=x.jpg'], '--output=x.jpg is one file, for 2 pictures; use a folder'),
         (['a.jpg', '--output=.'], 'would be written over the input'),
         (['a.jpg'], 'model holds no run: there is no such folder'),
     ],

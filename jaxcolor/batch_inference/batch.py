@@ -40,7 +40,7 @@ class Tally:
     def __str__(self) -> str:
         parts = [f'{self.colored} coloured']
         if self.skipped:
-            parts.append(f'{self.skipped} skipped, already there')
+            parts.append(f'{self.skipped} skipped, already there; --overwrite colours again')
         if self.failed:
             parts.append(f'{self.failed} failed')
         if self.colored:
@@ -58,10 +58,9 @@ def run(colorizer: Colorizer, files: JobFiles, jobs: Sequence[Job]) -> Tally:
     """Colours pictures and writes them, and shows how far it is. One that can't be read is named and left out.
 
     Raises:
-      UserError: an option that the model does not have; a disk that refuses what is written.
+      UserError: a disk that refuses what is written.
       InterruptedRunError: SIGTERM or SIGINT came; the pictures under way are written.
     """
-    colorizer.check(files.settings.options)
     start = time.perf_counter()
     with (
         catch_signals() as signals,

@@ -1,8 +1,11 @@
 """Which pictures a command line names, and what files each one becomes."""
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import fnmatch
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.photos import READABLE, WRITABLE
@@ -28,6 +31,13 @@ class Job:
         return self.outputs if self.comparison is None else (*self.outputs, self.comparison)
 
 
+class Found(NamedTuple):
+    """What a command line names."""
+
+    files: dict[Path, Path]  # each picture, in order: its path below the folder, or the fixed part, that named it
+    refused: list[str]  # folders that can not be entered, and why
+
+
 def default_output(path: str) -> Path:
     """Return where results go if nobody says it: `colorized` in the folder that is named, or in that of the file."""
     named = Path(path)
@@ -37,33 +47,42 @@ def default_output(path: str) -> Path:
     return (named.parent if fixed is None else fixed) / OUTPUT
 
 
-def find(paths: Sequence[str], output: Path) -> dict[Path, Path]:
+def one_file(output: Path) -> bool:
+    """Return whether results go to a file of this name, and to no folder: `x.jpg`, if there is no such folder."""
+    return output.suffix.lower() in READABLE and not output.is_dir()
+
+
+def find(paths: Sequence[str], output: Path) -> Found:
     """Find the pictures that a command line names; nothing is opened.
 
     A file that is named is taken whatever its suffix. Of folders, all the way down, and of patterns (`*`, `**`, `?`,
     `[…]`) it is what has the suffix of a picture, and is neither hidden nor in `output` or a folder
     `colorized`, where an earlier run may have written. A file that is found twice counts once, as it was found first.
 
-    Returns:
-      For each file, in order, its path below the folder or the fixed part of the pattern that named it.
-
     Raises:
       UserError: a path that is not there, or has no pictures; an output folder that would fill up with its input.
     """
-    found: dict[Path, Path] = {}
+    found = Found({}, [])
     known: set[Path] = set()
+
+    def refused(error: OSError) -> None:
+        found.refused.append(f'{error.filename}: {error.strerror}')
+
     for name in paths:
+        before = len(found.refused)
         try:
-            files = list(_named(Path(name), output))
+            files = list(_named(Path(name), output, refused))
         except (OSError, ValueError) as error:  # no permission, a name too long, a pattern that makes no sense
             raise UserError(f'{name}: {getattr(error, "strerror", None) or error}') from error
+        if not files and before < len(found.refused):
+            raise UserError('; '.join(found.refused[before:]))
         if not files:
             raise UserError(f'{name}: there are no pictures; known suffixes: {", ".join(sorted(READABLE))}')
         for file, relative in files:
             real = file.resolve()
             if real not in known:
                 known.add(real)
-                found[file] = relative
+                found.files[file] = relative
     return found
 
 
@@ -72,14 +91,17 @@ def plan(found: dict[Path, Path], output: Path, form: str, *, samples: int | Non
 
     Args:
       found: see `find`.
-      output: the folder; the sub-folders of the pictures are kept in it.
-      form: one of `SUFFIXES`, or `same`: that of the input where it can be written, else PNG.
+      output: the folder, in which the sub-folders of the pictures are kept, or the file of one picture (`one_file`).
+      form: one of `SUFFIXES`, or `same`: that of the input (or of `output`) where it can be written, else PNG.
       samples: how many of each; None for one, that has the name of its input.
       compare: whether before and after are written side by side as well.
 
     Raises:
-      UserError: two files would be the same, or one would be an input.
+      UserError: two files would be the same, or one would be an input; `output` is a file for several pictures, or of
+        another format.
     """
+    if one_file(output):
+        _check_one_file(output, form, len(found))
     numbers = [''] if samples is None else [f'-{number}' for number in range(1, samples + 1)]
 
     def job(source: Path, relative: Path, path: Path) -> Job:
@@ -88,6 +110,9 @@ def plan(found: dict[Path, Path], output: Path, form: str, *, samples: int | Non
 
     targets = {}
     for source, relative in found.items():
+        if one_file(output):
+            targets[source] = output
+            continue
         same = relative.suffix if relative.suffix.lower() in WRITABLE else SUFFIXES['png']
         targets[source] = (output / relative).with_suffix(same if form == 'same' else SUFFIXES[form])
     jobs: dict[Path, Job] = {}
@@ -106,12 +131,21 @@ def plan(found: dict[Path, Path], output: Path, form: str, *, samples: int | Non
     return [jobs[source] for source in found]
 
 
-def _named(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
+def _check_one_file(output: Path, form: str, pictures: int) -> None:
+    if output.suffix.lower() not in WRITABLE:
+        raise UserError(f'--output={output} is of a format that is not written; use {", ".join(SUFFIXES.values())}')
+    if pictures > 1:
+        raise UserError(f'--output={output} is one file, for {pictures} pictures; use a folder')
+    if form != 'same' and WRITABLE[output.suffix.lower()] != WRITABLE[SUFFIXES[form]]:
+        raise UserError(f'--output={output} is not of --format={form}; leave one of them out')
+
+
+def _named(path: Path, output: Path, refused: Callable[[OSError], None]) -> Iterator[tuple[Path, Path]]:
     """Return the files that a path names, each with its path below the fixed part of that."""
     if path.is_dir():
         if path.resolve() == output.resolve():
             raise UserError(f'--output={output} is a folder of pictures to colour; choose another')
-        yield from ((file, file.relative_to(path)) for file in _pictures_below(path, output))
+        yield from ((file, file.relative_to(path)) for file in _pictures_below(path, output, refused))
         return
     if path.exists():
         if not path.is_file():
@@ -124,13 +158,15 @@ def _named(path: Path, output: Path) -> Iterator[tuple[Path, Path]]:
     # Of a pattern that covers the output folder, what is in there is left out.
     written = output.resolve() if fixed.resolve() in output.resolve().parents else None
     # Unlike the module glob, this does not follow links for `**`, which may lead in a circle.
-    for match in sorted(fixed.glob(str(path.relative_to(fixed)))):
+    pattern = path.relative_to(fixed)
+    _check_entered(fixed, pattern, refused)
+    for match in sorted(fixed.glob(str(pattern))):
         relative = match.relative_to(fixed)
         hidden = any(part.startswith('.') or part == OUTPUT for part in relative.parts)
         if hidden or match.resolve() == written or written in match.resolve().parents:
             continue
         if match.is_dir():
-            yield from ((file, file.relative_to(fixed)) for file in _pictures_below(match, output))
+            yield from ((file, file.relative_to(fixed)) for file in _pictures_below(match, output, refused))
         elif is_picture(match):
             yield match, relative
 
@@ -144,8 +180,24 @@ def _fixed_part(path: Path) -> Path | None:
     return None
 
 
-def _pictures_below(folder: Path, output: Path) -> Iterator[Path]:
-    return pictures_below(folder, avoid=[output], avoid_name=OUTPUT)
+def _check_entered(fixed: Path, pattern: Path, refused: Callable[[OSError], None]) -> None:
+    """Say which folders on the way of a pattern can not be entered: `Path.glob` passes over them."""
+    for folder, subfolders, _ in os.walk(fixed, onerror=refused):
+        parts = Path(folder).relative_to(fixed).parts
+        subfolders[:] = [name for name in subfolders if name[0] != '.' and _leads_into((*parts, name), pattern.parts)]
+
+
+def _leads_into(folder: Sequence[str], pattern: Sequence[str]) -> bool:
+    for part, wanted in zip(folder, pattern, strict=False):
+        if wanted == '**':
+            return True
+        if not fnmatch.fnmatchcase(part, wanted):
+            return False
+    return len(folder) < len(pattern)
+
+
+def _pictures_below(folder: Path, output: Path, refused: Callable[[OSError], None]) -> Iterator[Path]:
+    return pictures_below(folder, avoid=[output], avoid_name=OUTPUT, on_error=refused)
 
 
 def _marked(path: Path, mark: str) -> Path:

@@ -122,10 +122,10 @@ class JobFiles:
 
 
 def _exists(path: Path) -> bool:
-    """Return whether there is such a file; of a name that no file can have, writing it says why."""
+    """Return whether there is such a file, with something in it; of names that no file can have, writing says why."""
     try:
-        return path.exists()
-    except OSError:
+        return path.stat().st_size > 0
+    except (OSError, ValueError):
         return False
 
 

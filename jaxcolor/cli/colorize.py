@@ -1,6 +1,7 @@
 """`jaxcolor colorize`: files and folders of photographs."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from jaxcolor.cli.arguments import whole_number
@@ -12,7 +13,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parser.description = (
         'Colours photographs, at their own size. What is in the output folder already stays and is skipped,\n'
-        'so the same line again goes on with what an interrupted one has left.'
+        'with whatever options it was coloured (--overwrite colours it again), so the same line again goes on with\n'
+        'what an interrupted one has left.'
     )
     parser.epilog = (
         'example: jaxcolor colorize scans album.tif --compare\n\n'
@@ -23,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     color = parser.add_argument_group('colour')
     color.add_argument(
-        '--saturation', type=float, default=1.0, metavar='X', help='0 is grey, 1 (the default) what the network says'
+        '--saturation',
+        type=float,
+        default=1.0,
+        metavar='X',
+        help='0 to 4: 0 is grey, 1 (the default) what the network says',
     )
     color.add_argument('--temperature', type=float, metavar='T', help="of a palette; the config's if left out")
     color.add_argument(
@@ -43,12 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     files = parser.add_argument_group('files')
     files.add_argument(
         '--output',
-        metavar='DIR',
-        help='where results go, in the sub-folders of the input; if left out, `colorized` in the folder that is '
-        'named first, or in that of the first file. What is in folders of that name is no input',
+        metavar='PATH',
+        help='where results go: a folder, in the sub-folders of the input, or a file (x.jpg) for one picture; if left '
+        'out, `colorized` in the folder that is named first, or in that of the first file. What is in folders of that '
+        'name is no input',
     )
     files.add_argument(
         '--format',
+        type=lambda name: {'jpg': 'jpeg', 'tif': 'tiff'}.get(name, name),
         choices=('same', 'png', 'jpeg', 'webp', 'tiff'),
         default='same',
         help='same as the input (the default; GIF and HEIC, which are not written, become PNG)',
@@ -92,19 +100,27 @@ def run(arguments: argparse.Namespace) -> int:
     """Colour what the arguments name; return the exit status."""
     from jaxcolor.batch_inference import batch, discover
     from jaxcolor.batch_inference.jobs import GrayTest, JobFiles, Settings
-    from jaxcolor.imaging.photos import Limits
+    from jaxcolor.imaging.photos import WRITABLE, Limits
     from jaxcolor.inference import compilation_cache
     from jaxcolor.inference.colorizer import Colorizer, Options
 
-    deep = arguments.depth == 16
-    if deep and (arguments.gray_test or arguments.format not in ('same', 'png', 'tiff')):
-        conflict = '--gray-test' if arguments.gray_test else f'--format={arguments.format}'
-        raise UserError(f'--depth=16 does not go with {conflict}; leave one of them out')
     output = discover.default_output(arguments.paths[0]) if arguments.output is None else Path(arguments.output)
+    one_file = discover.one_file(output)
+    deep, form = arguments.depth == 16, arguments.format
+    if deep:
+        conflicts = {
+            '--gray-test': arguments.gray_test,
+            f'--format={form}': form not in ('same', 'png', 'tiff'),
+            f'--output={output}': one_file and WRITABLE.get(output.suffix.lower()) not in ('PNG', 'TIFF'),
+        }
+        for conflict in (option for option, given in conflicts.items() if given):
+            raise UserError(f'--depth=16 does not go with {conflict}; leave one of them out')
+        form = 'png' if form == 'same' and not one_file else form
+    found = discover.find(arguments.paths, output)
     jobs = discover.plan(
-        discover.find(arguments.paths, output),
+        found.files,
         output,
-        'png' if deep and arguments.format == 'same' else arguments.format,
+        form,
         samples=arguments.samples,
         compare=arguments.compare,
     )
@@ -123,17 +139,19 @@ def run(arguments: argparse.Namespace) -> int:
         depth=arguments.depth,
         overwrite=arguments.overwrite,
     )
-    gray_test = GrayTest.open(output, anew=arguments.overwrite) if arguments.gray_test else None
+    # Before anything is skipped, or begun anew: what is there says nothing of the model and the options of this line.
+    compilation_cache.use()
+    colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
+    colorizer.check(settings.options)
+    folder = output.parent if one_file else output
+    gray_test = GrayTest.open(folder, anew=arguments.overwrite) if arguments.gray_test else None
     files = JobFiles(settings, gray_test)
+    for reason in found.refused:
+        print(f'failed: {" ".join(reason.splitlines())}', file=sys.stderr)
     left = [job for job in jobs if not files.is_done(job)]
-    tally = batch.Tally()
-    if left:
-        compilation_cache.use()
-        colorizer = Colorizer.restore(
-            arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size
-        )
-        tally = batch.run(colorizer, files, left)
+    tally = batch.run(colorizer, files, left) if left else batch.Tally()
     tally.skipped = len(jobs) - len(left)
+    tally.failed += len(found.refused)
     if gray_test is not None and (table := gray_test.table([job.name for job in jobs])):
         print(f'{table}\n')
     print(f'{tally}; in {output}' if arguments.output is None else tally)

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from jaxcolor.imaging.photos import READABLE
@@ -19,11 +19,26 @@ _NOT_READ = {
 
 
 def is_picture(path: Path) -> bool:
-    """Return whether `path` is a file with the suffix of a picture that can be read."""
-    return path.suffix.lower() in READABLE and path.is_file()
+    """Return whether `path` is called as a picture that can be read, and is a file or may have been one."""
+    if path.suffix.lower() not in READABLE:
+        return False
+    try:
+        return path.is_file() or not path.exists()  # of a link to nothing, reading it says so
+    except OSError:
+        return True
 
 
-def pictures_below(root: Path, *, avoid: Collection[Path] = (), avoid_name: str = '') -> Iterator[Path]:
+def _warn(error: OSError) -> None:
+    _LOG.warning('%s is left out: %s', error.filename, error.strerror)
+
+
+def pictures_below(
+    root: Path,
+    *,
+    avoid: Collection[Path] = (),
+    avoid_name: str = '',
+    on_error: Callable[[OSError], None] = _warn,
+) -> Iterator[Path]:
     """Yield the pictures of a folder and its sub-folders, names in order, the files of a folder before its sub-folders.
 
     Hidden files and folders are left out, and what macOS adds (`._name.jpg`, `__MACOSX`). Links are followed, once.
@@ -33,10 +48,11 @@ def pictures_below(root: Path, *, avoid: Collection[Path] = (), avoid_name: str 
       root: the folder.
       avoid: folders that are not entered.
       avoid_name: folders of this name are not entered either.
+      on_error: what is done about a folder that can not be entered; a warning if left out.
     """
     seen = {folder.resolve() for folder in avoid}
     left_out: Counter[str] = Counter()
-    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=_warn):
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=on_error):
         seen.add(Path(folder).resolve())  # a link may lead in a circle
         subfolders[:] = sorted(
             name
@@ -49,7 +65,3 @@ def pictures_below(root: Path, *, avoid: Collection[Path] = (), avoid_name: str 
     if left_out:
         counts = ', '.join(f'{count} {suffix}' for suffix, count in sorted(left_out.items()))
         _LOG.warning('%s: left out, of formats that are not read: %s', root, counts)
-
-
-def _warn(error: OSError) -> None:
-    _LOG.warning('%s is left out: %s', error.filename, error.strerror)

@@ -31,6 +31,7 @@ from jaxcolor.models import sizes
 _WORK = 2**20  # pixels in flight: of a batch through the network, of a batch of tiles
 _BATCH = 64
 _TILES = (32, 128, 256, 512, 1024)
+MOST_SATURATION = 4  # from Python, on the command line and in the API
 LONGEST = 4  # sides beyond 4:1 are squeezed for the network, not for the result
 
 
@@ -165,7 +166,7 @@ class Colorizer:
           image: the path of a file; a Pillow image; an array [h, w], [h, w, 1], [h, w, 3] or, with alpha, [h, w, 4], of
             uint8, uint16 or floats in [0, 1]; several of one size as an array [b, h, w, c]; or a list of any of
             these, of any sizes, which share the device's batches.
-          saturation: what the chroma is multiplied by: 0 leaves pictures grey, 1 is what the network said.
+          saturation: what the chroma is multiplied by, 0 to 4: 0 leaves pictures grey, 1 is what the network said.
           temperature: of a palette's annealed mean; 0 takes the likeliest colour. Left out, the config's.
           samples: draw so many colourings of each picture, where the network has dropout.
           seed: of the noise, where there is any; a picture's noise does not depend on its neighbours.
@@ -199,10 +200,9 @@ class Colorizer:
         Raises:
           UserError: it has not, or a number is out of range.
         """
-        if not 0 <= options.saturation < math.inf:
-            raise UserError(
-                f'saturation={options.saturation} is out of range; use 0 (grey) or more, 1 as the network says'
-            )
+        if not 0 <= options.saturation <= MOST_SATURATION:
+            bounds = f'0 (grey) to {MOST_SATURATION}, 1 as the network says'
+            raise UserError(f'saturation={options.saturation} is out of range; use {bounds}')
         for name, example in (('temperature', 0.38), ('vividness', 0.2)):
             value = getattr(options, name)
             if value is None:

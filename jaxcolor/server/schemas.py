@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jaxcolor.errors import UserError
-from jaxcolor.inference.colorizer import Colorizer, Options
+from jaxcolor.inference.colorizer import MOST_SATURATION, Colorizer, Options
 
 
 class ColorizeOptions(BaseModel):
@@ -18,10 +18,16 @@ class ColorizeOptions(BaseModel):
         None, description="Of the result; left out, the picture's own where it is one of these, else PNG."
     )
     saturation: float = Field(
-        1.0, ge=0, le=4, description='What the colourfulness is multiplied by: 0 is grey, 1 what the model predicts.'
+        1.0,
+        ge=0,
+        le=MOST_SATURATION,
+        description='What the colourfulness is multiplied by: 0 is grey, 1 what the model predicts.',
     )
     temperature: float | None = Field(
-        None, ge=0, le=2, description="Of a palette's annealed mean, for models that have one: 0 is boldest."
+        None,
+        ge=0,
+        le=2,
+        description="Of a palette's annealed mean, for models that have one: 0 is boldest.",
     )
     vividness: float | None = Field(
         None, ge=0, le=1, description="Of a palette, what rare colours gain; left out, the model's own."

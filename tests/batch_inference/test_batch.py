@@ -1,5 +1,6 @@
 """`jaxcolor colorize` as a person runs it: real files, a real model, and what is wrong with either."""
 
+import errno
 import functools
 import os
 import shutil
@@ -108,13 +109,70 @@ def test_what_is_there_stays(colorize, scans, tmp_path, capsys):
     mine.write_bytes(b'mine')
     assert colorize(tmp_path / 'scans') == 0
     assert mine.read_bytes() == b'mine'
-    assert '3 coloured; 1 skipped, already there; ' in capsys.readouterr().out
+    assert '3 coloured; 1 skipped, already there; --overwrite colours again; ' in capsys.readouterr().out
     times = {path: path.stat().st_mtime_ns for path in (tmp_path / 'out').rglob('*')}
     assert colorize(tmp_path / 'scans') == 0
-    assert capsys.readouterr().out == '0 coloured; 4 skipped, already there\n'
+    assert capsys.readouterr().out == '0 coloured; 4 skipped, already there; --overwrite colours again\n'
     assert times == {path: path.stat().st_mtime_ns for path in (tmp_path / 'out').rglob('*')}
     assert colorize(tmp_path / 'scans', '--overwrite') == 0
     assert read(mine).format == 'PNG'
+
+
+def test_the_model_and_the_options_are_looked_at_before_anything_is_skipped(colorize, scans, tmp_path, capsys):
+    assert colorize(scans[1]) == 0
+    capsys.readouterr()
+    for option, value, message in (
+        ('--saturation', 5, 'saturation=5.0 is out of range; use 0 (grey) to 4'),
+        ('--temperature', 1, 'temperature=1.0: only palettes have one'),
+        ('--model', tmp_path / 'nowhere', 'nowhere holds no run'),
+    ):
+        assert colorize(scans[1], option, value) == 1
+        out, err = capsys.readouterr()
+        assert out == ''
+        assert err.startswith('error: ')
+        assert message in err
+
+
+def test_scores_of_another_run_outlive_a_model_that_is_not_there(colorize, scans, tmp_path):
+    scores = tmp_path / 'out' / 'scores.jsonl'
+    scores.parent.mkdir()
+    scores.write_text('{"name": "b.png", "mae": 1.0}\n')
+    assert colorize(scans[1], '--gray-test', '--overwrite', '--model', tmp_path / 'nowhere') == 1
+    assert scores.read_text() == '{"name": "b.png", "mae": 1.0}\n'
+
+
+def test_results_of_no_length_are_not_done(colorize, scans, tmp_path, capsys):
+    (tmp_path / 'out').mkdir()
+    (tmp_path / 'out' / 'b.png').touch()
+    assert colorize(scans[1]) == 0
+    assert capsys.readouterr().out.startswith('1 coloured; ')
+    assert read(tmp_path / 'out' / 'b.png').size == (48, 40)
+
+
+def test_a_folder_that_can_not_be_entered_is_a_failure(colorize, scans, tmp_path, capsys, monkeypatch):
+    scandir = os.scandir
+
+    def refusing(path='.'):
+        if Path(path).name == 'c':
+            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', refusing)
+    assert colorize(tmp_path / 'scans') == 1
+    out, err = capsys.readouterr()
+    assert out.startswith('3 coloured; 1 failed; ')
+    assert err == f'failed: {tmp_path}/scans/c: Permission denied\n'
+
+
+def test_the_output_is_a_file(colorize, scans, tmp_path, capsys):
+    for output, kind in (('x.jpg', 'JPEG'), ('y.tif', 'TIFF')):
+        assert colorize(scans[1], '--output', tmp_path / output) == 0
+        assert read(tmp_path / output).format == kind
+    assert colorize(scans[1], '--output', tmp_path / 'z.tif', '--depth', 16) == 0
+    assert tifffile.imread(tmp_path / 'z.tif').dtype == np.uint16
+    capsys.readouterr()
+    assert colorize(*scans[:2], '--output', tmp_path / 'x.jpg') == 1
+    assert 'x.jpg is one file, for 2 pictures; use a folder' in capsys.readouterr().err
 
 
 def test_only_what_is_missing_of_a_picture_is_written(colorize, scans, tmp_path):
@@ -140,7 +198,7 @@ def test_failing_files_are_named_and_the_others_coloured(colorize, scans, tmp_pa
     for name in ('scans/broken.jpg: ', 'scans/text.png: not a'):
         assert sum(line.startswith(f'failed: {tmp_path}/{name}') for line in err.splitlines()) == 1, err
     assert colorize(tmp_path / 'scans') == 1  # they still fail, the others are there
-    assert '0 coloured; 4 skipped, already there; 2 failed\n' in capsys.readouterr().out
+    assert '0 coloured; 4 skipped, already there; --overwrite colours again; 2 failed\n' in capsys.readouterr().out
 
 
 def test_the_longest_name_is_written_and_one_that_grows_too_long_is_named(colorize, scans, tmp_path, capsys):
@@ -177,7 +235,10 @@ def test_side_by_side(colorize, scans, tmp_path):
     np.testing.assert_array_equal(shown, np.concatenate(parts, axis=1))
 
 
-@pytest.mark.parametrize(('form', 'kind'), [('png', 'PNG'), ('jpeg', 'JPEG'), ('webp', 'WEBP'), ('tiff', 'TIFF')])
+@pytest.mark.parametrize(
+    ('form', 'kind'),
+    [('png', 'PNG'), ('jpeg', 'JPEG'), ('jpg', 'JPEG'), ('webp', 'WEBP'), ('tiff', 'TIFF'), ('tif', 'TIFF')],
+)
 def test_formats(colorize, scans, tmp_path, form, kind):
     assert colorize(*scans[:2], '--format', form) == 0
     paths = [tmp_path / 'out' / name for name in written(tmp_path / 'out')]
@@ -344,7 +405,10 @@ def test_an_interrupted_run_goes_on(colorize, make_run, tmp_path, capsys):
         assert err == f'{number.name}: {expected}; run the same line again to go on from there\n'
         assert all(read(tmp_path / 'out' / name).size == (48, 40) for name in there)
     assert colorize(tmp_path / 'scans') == 0
-    assert f'{80 - len(there)} coloured; {len(there)} skipped, already there; ' in capsys.readouterr().out
+    assert (
+        f'{80 - len(there)} coloured; {len(there)} skipped, already there; --overwrite colours again; '
+        in capsys.readouterr().out
+    )
     assert len(written(tmp_path / 'out')) == 80
 
 

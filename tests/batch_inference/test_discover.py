@@ -1,4 +1,6 @@
+import errno
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -22,11 +24,11 @@ def make(*names):
 
 
 def found(*paths, output='out'):
-    return {str(file): str(relative) for file, relative in discover.find(paths, Path(output)).items()}
+    return {str(file): str(relative) for file, relative in discover.find(paths, Path(output)).files.items()}
 
 
 def planned(*paths, form='same', samples=None, compare=False, output='out'):
-    jobs = discover.plan(discover.find(paths, Path(output)), Path(output), form, samples=samples, compare=compare)
+    jobs = discover.plan(discover.find(paths, Path(output)).files, Path(output), form, samples=samples, compare=compare)
     return {str(job.source): [str(file) for file in job.files] for job in jobs}
 
 
@@ -83,6 +85,65 @@ def test_the_output_may_lie_above_the_input(here):
     make('scans/a.jpg')
     assert planned('scans', output='.') == {'scans/a.jpg': ['a.jpg']}
     assert planned('scans/*.jpg', output='.') == {'scans/a.jpg': ['a.jpg']}
+
+
+@pytest.fixture
+def locked(here, monkeypatch):
+    """Folders of this name can not be entered, not even by root, who runs tests in containers."""
+    scandir = os.scandir
+
+    def refusing(path='.'):
+        if Path(path).name == 'locked':
+            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, 'scandir', refusing)
+
+
+@pytest.mark.parametrize('path', ['scans', 'scans/**/*.jpg', 'scans/*/*.jpg', 'sc*'])
+def test_folders_that_can_not_be_entered_are_named(locked, path):
+    make('scans/x/a.jpg', 'scans/locked/b.jpg')
+    found = discover.find([path], Path('out'))
+    assert [file.name for file in found.files] == ['a.jpg']
+    assert found.refused == ['scans/locked: Permission denied']
+
+
+def test_folders_beside_the_way_of_a_pattern_are_nobodys_business(locked):
+    make('scans/x/a.jpg', 'scans/locked/b.jpg', 'scans/x/locked/c.jpg')
+    assert discover.find(['scans/x/*.jpg', 'scans/[xy]*/?.jpg'], Path('out')).refused == []
+
+
+def test_nothing_but_a_folder_that_can_not_be_entered(locked):
+    make('locked/b.jpg')
+    with pytest.raises(UserError, match=r'^locked: Permission denied$'):
+        found('locked')
+
+
+def test_a_link_to_nothing_is_left_to_the_reader(here):
+    make('scans/a.jpg')
+    Path('scans/b.jpg').symlink_to('gone.jpg')
+    assert list(found('scans').values()) == ['a.jpg', 'b.jpg']
+
+
+def test_an_output_that_is_a_file(here):
+    make('in/a.png', 'in/b.gif', 'one/a.png')
+    assert planned('in/a.png', output='new/x.jpg') == {'in/a.png': ['new/x.jpg']}
+    assert planned('one', output='x.TIF', form='tiff') == {'one/a.png': ['x.TIF']}
+    assert planned('in/a.png', output='x.jpg', samples=2, compare=True) == {
+        'in/a.png': ['x-1.jpg', 'x-2.jpg', 'x-compare.jpg']
+    }
+    Path('folder.jpg').mkdir()
+    assert planned('in/a.png', output='folder.jpg') == {'in/a.png': ['folder.jpg/a.png']}
+    for output, form, message in (
+        ('x.jpg', 'same', '--output=x.jpg is one file, for 2 pictures; use a folder'),
+        ('x.gif', 'same', '--output=x.gif is of a format that is not written; use .png, .jpg, .webp, .tif'),
+    ):
+        with pytest.raises(UserError, match=re.escape(message)):
+            planned('in', output=output, form=form)
+    with pytest.raises(UserError, match=re.escape('--output=x.jpg is not of --format=png; leave one of them out')):
+        planned('in/a.png', output='x.jpg', form='png')
+    with pytest.raises(UserError, match='written over the input'):
+        planned('in/a.png', output='in/a.png')
 
 
 MISTAKES = {

@@ -149,9 +149,9 @@ def test_scores_outlive_an_interruption(make_run, photos, capsys):
     assert lines(photos.parent / 'out') == whole
     out = capsys.readouterr().out
     assert out.split('\n\n')[0] == table
-    assert '1 coloured; 1 skipped, already there' in out
+    assert '1 coloured; 1 skipped, already there; --overwrite colours again' in out
     assert colorize(make_run, photos) == 0
-    assert capsys.readouterr().out == f'{table}\n\n0 coloured; 2 skipped, already there\n'
+    assert capsys.readouterr().out == f'{table}\n\n0 coloured; 2 skipped, already there; --overwrite colours again\n'
 
 
 def test_several_colourings_score_their_mean(make_run, photos):

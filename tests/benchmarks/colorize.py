@@ -32,7 +32,7 @@ def compare_speed(folder: Path, colorizer: Colorizer, count: int, rounds: int) -
     """Prints a line for each round and one of the best."""
     settings = Settings(Options(), photos.Limits(), batch_size=BATCH, quality=95, depth=8, overwrite=True)
     with tempfile.TemporaryDirectory() as output:
-        found = dict(list(discover.find([str(folder)], Path(output)).items())[:count])
+        found = dict(list(discover.find([str(folder)], Path(output)).files.items())[:count])
         jobs = discover.plan(found, Path(output), 'same', samples=None, compare=False)
         pictures = [photos.read(job.source).pixels for job in jobs]
         size = np.mean([picture.shape[0] * picture.shape[1] for picture in pictures])
