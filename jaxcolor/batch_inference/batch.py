@@ -17,7 +17,7 @@ from tqdm import tqdm
 from jaxcolor.batch_inference.discover import Job
 from jaxcolor.batch_inference.jobs import JobFiles, Loaded, Settings
 from jaxcolor.errors import InterruptedRunError
-from jaxcolor.imaging import formats
+from jaxcolor.imaging import formats, photos
 from jaxcolor.imaging.photos import Limits, PhotoError
 from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.signals import catch_signals
@@ -33,12 +33,15 @@ class Tally:
     """What became of pictures."""
 
     colored: int = 0
+    incomplete: int = 0  # of those
     skipped: int = 0
     failed: int = 0
     seconds: float = 0.0
 
     def __str__(self) -> str:
         parts = [f'{self.colored} coloured']
+        if self.incomplete:
+            parts[0] += f', {self.incomplete} incomplete'
         if self.skipped:
             parts.append(f'{self.skipped} skipped, already there; --overwrite colours again')
         if self.failed:
@@ -136,7 +139,14 @@ class _Pipeline:
             except PhotoError as error:
                 self._fail(job, cost, error)
                 continue
-            if others := loaded[-1][2].photo.others:
+            photo = loaded[-1][2].photo
+            if photo.lacking:
+                self.tally.incomplete += 1
+                percent = photos.percent(photo.lacking)
+                self._say(
+                    f'{job.source}: the file ends too early; the last {percent} are missing, the rest is coloured'
+                )
+            if others := photo.others:
                 self._say(f'{job.source}: the first picture alone is coloured; {others} more in it are left out')
         options = self._files.settings.options
         results = self._colorizer([each.pixels for _, _, each in loaded], **options._asdict())

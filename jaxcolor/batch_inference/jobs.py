@@ -83,7 +83,7 @@ class JobFiles:
         Raises:
           PhotoError: it can't be read, or has no colours where these are to be compared.
         """
-        photo, truth = photos.read(job.source, self.settings.limits), None
+        photo, truth = photos.read(job.source, self.settings.limits, cut=True), None
         if self.gray_test is not None:
             if photo.pixels.shape[2] == 1:
                 raise PhotoError(f'{job.source}: it is grey already; --gray-test takes colour photographs')

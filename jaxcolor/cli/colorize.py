@@ -18,7 +18,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         'example: jaxcolor colorize scans album.tif --compare\n\n'
-        'Exit status: 0, or 1 if a picture failed (it is named, the others are coloured) or nothing could be done.'
+        'Exit status: 0, or 1 if a picture failed or lacks its end (it is named, the others are coloured), or nothing\n'
+        'could be done.'
     )
     parser.add_argument(
         'paths', nargs='+', metavar='PATH', help="a file, a folder with all below it, or a pattern: 'scans/**/*.tif'"
@@ -155,4 +156,4 @@ def run(arguments: argparse.Namespace) -> int:
     if gray_test is not None and (table := gray_test.table([job.name for job in jobs])):
         print(f'{table}\n')
     print(f'{tally}; in {output}' if arguments.output is None else tally)
-    return 1 if tally.failed else 0
+    return 1 if tally.failed or tally.incomplete else 0

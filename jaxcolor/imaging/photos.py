@@ -12,7 +12,8 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import ExifTags, Image, ImageFile
 
-from jaxcolor.imaging import arrays, decoding, exif, formats, icc, png, tiff
+from jaxcolor.imaging import arrays, captions, cut_jpeg, decoding, exif, formats, icc, png, tiff
+from jaxcolor.imaging.captions import Captions
 from jaxcolor.imaging.errors import PhotoError as PhotoError  # which readers of photographs look for here
 from jaxcolor.imaging.errors import TooLargeError
 
@@ -69,10 +70,12 @@ class Photo:
     format: str  # Pillow's name of the file's format: 'JPEG', 'PNG', …
     exif: bytes | None  # from the TIFF header on; says upright and sRGB, and has no thumbnail
     dpi: tuple[float, float] | None  # pixels per inch across and down
+    captions: Captions = captions.NONE
     others: int = 0  # pictures that the file has beside this one
+    lacking: float = 0.0  # the share of the picture, at its end, that is not in the file and grey
 
 
-def read(source: str | Path | bytes, limits: Limits = Limits()) -> Photo:
+def read(source: str | Path | bytes, limits: Limits = Limits(), *, cut: bool = False) -> Photo:
     """Read a photograph: JPEG, PNG, TIFF, WebP, BMP, GIF, and HEIC where pillow-heif is installed.
 
     Grey of 16 bits stays that (12 are scaled up to it), colours of 16 bits become 8. Palettes, CMYK, YCbCr and
@@ -83,13 +86,21 @@ def read(source: str | Path | bytes, limits: Limits = Limits()) -> Photo:
     Args:
       source: a path, or the content of a file.
       limits: what is beyond them is refused before it is read or decoded.
+      cut: whether a JPEG is read of which a little is missing at the end (see `cut_jpeg.read`); `lacking` says it.
 
     Raises:
       PhotoError: whatever is the matter with the file.
     """
     with _explained(source), _open(source, limits.bytes) as file:
-        image = formats.open_picture(file, limits.pixels)
-        return dataclasses.replace(_photo(image), others=formats.count_others(image))
+        image: Image.Image = formats.open_picture(file, limits.pixels)
+        lacking = 0.0
+        try:
+            image.load()
+        except OSError:
+            if not cut or image.format != 'JPEG':
+                raise
+            image, lacking = cut_jpeg.read(file)
+        return dataclasses.replace(_photo(image), others=formats.count_others(image), lacking=lacking)
 
 
 def read_rgb(source: str | Path | bytes, at_least: int = 2**31 - 1, limits: Limits = Limits()) -> Image.Image:
@@ -124,6 +135,11 @@ def from_pillow(image: Image.Image) -> Photo:
     """
     with _explained(getattr(image, 'filename', '') or b''):
         return _photo(image)
+
+
+def percent(share: float) -> str:
+    """Return a share for people: `7 %`; the smallest are rounded up."""
+    return f'{max(1, round(100 * share))} %'
 
 
 def _is_plain(image: ImageFile.ImageFile) -> bool:
@@ -169,7 +185,7 @@ def _photo(image: Image.Image) -> Photo:
         alpha = None if alpha is None else np.ascontiguousarray(upright(alpha))
         if dpi and orientation >= 5:  # lying on its side
             dpi = dpi[::-1]
-    return Photo(pixels, alpha, str(image.format), notes, dpi)
+    return Photo(pixels, alpha, str(image.format), notes, dpi, captions.read(image))
 
 
 def _exif(image: Image.Image) -> tuple[int, bytes | None]:
@@ -193,7 +209,7 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
 
 
 def encode(photo: Photo, colored: _Colored, format: str, *, quality: int = 95) -> bytes:  # noqa: A002
-    """Write a coloured photograph, with the opacity, EXIF and resolution of the one that it was made from.
+    """Write a coloured photograph, with the opacity, EXIF, captions and resolution of the one that it was made from.
 
     It is marked as sRGB. JPEG and BMP, which have no opacity, show it on white paper. JPEG keeps the chroma at full
     resolution: it is what was made here.
@@ -217,9 +233,9 @@ def encode(photo: Photo, colored: _Colored, format: str, *, quality: int = 95) -
         alpha = photo.alpha
         marks: dict[str, Any] = {'icc_profile': icc.srgb(), 'dpi': photo.dpi}
         if format == 'PNG':
-            return png.encode(colored, alpha, exif=photo.exif, **marks)
+            return png.encode(colored, alpha, exif=photo.exif, captions=photo.captions, **marks)
         if format == 'TIFF':
-            return tiff.encode(colored, alpha, tags=exif.for_tiff(photo.exif), **marks)
+            return tiff.encode(colored, alpha, tags=exif.for_tiff(photo.exif), captions=photo.captions, **marks)
         file = io.BytesIO()
         _to_pillow(colored, alpha, format).save(file, format, **_options(photo, format, quality))
         return file.getvalue()
@@ -255,7 +271,9 @@ def _options(photo: Photo, kind: str, quality: int) -> dict[str, Any]:
     if photo.exif and len(photo.exif) <= _LONGEST_EXIF:
         options['exif'] = b'Exif\0\0' + photo.exif
     if kind == 'JPEG':
-        options['subsampling'] = 0
+        options |= {'subsampling': 0, 'extra': photo.captions.jpeg_segments()}
+    elif photo.captions.xmp:
+        options['xmp'] = photo.captions.xmp
     return options | {'quality': quality}
 
 

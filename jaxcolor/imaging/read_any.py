@@ -1,5 +1,6 @@
 """A picture however a caller has it: a path, Pillow's image, or an array."""
 
+import logging
 import os
 from typing import Any
 
@@ -10,6 +11,8 @@ from jaxcolor.errors import UserError
 from jaxcolor.imaging import arrays, photos
 from jaxcolor.imaging.arrays import Picture
 
+_LOG = logging.getLogger(__name__)
+
 
 def read_any(image: Any) -> Picture:
     """Return the pixels of a path or of Pillow's image as `photos.read` has them, upright and in sRGB; or of an array.
@@ -18,7 +21,10 @@ def read_any(image: Any) -> Picture:
       UserError: it is no picture, can't be read, or has no pixels.
     """
     if isinstance(image, str | os.PathLike):
-        return _of_photo(photos.read(os.fspath(image)))
+        photo = photos.read(os.fspath(image), cut=True)
+        if photo.lacking:
+            _LOG.warning('%s: the file ends too early; the last %s are missing', image, photos.percent(photo.lacking))
+        return _of_photo(photo)
     if isinstance(image, Image.Image):
         _check_size(*image.size)
         return _of_photo(photos.from_pillow(image))

@@ -11,6 +11,7 @@ from jaxtyping import UInt8, UInt16
 from PIL import TiffImagePlugin as Tiff
 
 from jaxcolor.imaging import png
+from jaxcolor.imaging.captions import NONE, Captions
 
 _STRIP = 1 << 20  # bytes compressed together
 _LEVEL = 4  # see png.py
@@ -23,6 +24,7 @@ def encode(
     *,
     icc_profile: bytes,
     tags: Mapping[int, Any],
+    captions: Captions = NONE,
     dpi: tuple[float, float] | None = None,
 ) -> bytes:
     """Encode a picture as TIFF (revision 6.0, with Adobe's Deflate), as deep as its pixels.
@@ -32,6 +34,7 @@ def encode(
       alpha: opacity, 255 where nothing shines through.
       icc_profile: what the colours mean.
       tags: what the file says beside, as Pillow reads it.
+      captions: XMP and IPTC.
       dpi: pixels per inch across and down.
     """
     height, width = rgb.shape[:2]
@@ -61,5 +64,6 @@ def encode(
     if dpi:
         directory[Tiff.X_RESOLUTION], directory[Tiff.Y_RESOLUTION] = dpi
         directory[Tiff.RESOLUTION_UNIT] = _INCH
+    captions.add_to_tiff(directory)
     header = struct.pack('<2sHL', b'II', 42, 8)
     return b''.join((header, directory.tobytes(len(header)), *strips))

@@ -103,6 +103,17 @@ def test_pages_that_are_left_out_are_counted(colorize, tmp_path, capsys):
     assert out.startswith('1 coloured; ')
 
 
+def test_a_file_that_lacks_its_end(colorize, scans, tmp_path, capsys):
+    cut = tmp_path / 'cut.jpg'
+    Image.fromarray(skimage.data.astronaut()).save(cut, quality=90)
+    cut.write_bytes(cut.read_bytes()[:-600])
+    assert colorize(cut, scans[0]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith('2 coloured, 1 incomplete; ')
+    assert err == f'{cut}: the file ends too early; the last 3 % are missing, the rest is coloured\n'
+    assert read(tmp_path / 'out' / 'cut.jpg').size == (512, 512)
+
+
 def test_what_is_there_stays(colorize, scans, tmp_path, capsys):
     mine = tmp_path / 'out' / 'b.png'
     mine.parent.mkdir()
@@ -420,9 +431,12 @@ def test_hostile_files(colorize, tmp_path, capsys, monkeypatch):
     assert colorize(*paths) == 1
     out, err = capsys.readouterr()
     results = written(tmp_path / 'out')
-    assert f'{len(results)} coloured; {len(paths) - len(results)} failed; ' in out
+    incomplete = [line for line in err.splitlines() if line.endswith(' are missing, the rest is coloured')]
+    assert 0 < len(incomplete) < 10
+    summary = f'{len(results)} coloured, {len(incomplete)} incomplete; {len(paths) - len(results)} failed; '
+    assert out.startswith(summary)
     assert len(results) > 50
-    left_out = [line for line in err.splitlines() if line.endswith(' more in it are left out')]
+    left_out = [line for line in err.splitlines() if line.endswith(' more in it are left out')] + incomplete
     assert 0 < len(left_out) < 50
     assert all(line.startswith(f'{tmp_path}') for line in left_out)
     failed = [line for line in err.splitlines() if line not in left_out]
