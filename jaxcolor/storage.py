@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import hashlib
+import io
 import logging
 import os
 from collections.abc import Collection, Iterator
@@ -63,11 +64,20 @@ def write_atomic(path: epath.PathLike, content: bytes) -> None:
         with explain_bucket(path, 'written'):
             path.write_bytes(content)  # an object appears when all of it has come
         return
+    with open_atomic(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def open_atomic(path: epath.PathLike) -> Iterator[io.BufferedIOBase]:
+    """Open a file on a disk that takes the place of `path` at the end of the block, if that raises nothing."""
+    path = epath.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     name = path.name if len(os.fsencode(path.name)) <= _LONGEST_NAME else hashlib.sha256(os.fsencode(path)).hexdigest()
     temporary = path.with_name(f'.{name}.tmp')
     try:
-        temporary.write_bytes(content)
+        with open(temporary, 'wb') as file:  # noqa: PTH123, for etils' paths open files of another type
+            yield file
         temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -71,7 +71,7 @@ def run(colorizer: Colorizer, files: JobFiles, jobs: Sequence[Job]) -> Tally:
         _threads(os.cpu_count() or 1) as pool,
         _threads(1) as scout,
     ):
-        pipeline = _Pipeline(colorizer, files, pool, bar)
+        pipeline = _Pipeline(colorizer, files, pool, bar, signals)
         batches = _batches(jobs, files.settings)
         upcoming = scout.submit(next, batches, None)
         while not signals:
@@ -91,12 +91,18 @@ def run(colorizer: Colorizer, files: JobFiles, jobs: Sequence[Job]) -> Tally:
     return tally
 
 
+class _StoppedError(Exception):
+    """A signal came between two pages."""
+
+
 class _Pipeline:
     """The pictures between their files and the files of their results; its methods are of the main thread only."""
 
-    def __init__(self, colorizer: Colorizer, files: JobFiles, pool: ThreadPoolExecutor, bar: tqdm):
+    def __init__(
+        self, colorizer: Colorizer, files: JobFiles, pool: ThreadPoolExecutor, bar: tqdm, signals: Sequence[int]
+    ):
         self.tally = Tally()
-        self._colorizer, self._files, self._pool, self._bar = colorizer, files, pool, bar
+        self._colorizer, self._files, self._pool, self._bar, self._signals = colorizer, files, pool, bar, signals
         self._reading: deque[list[_Reading]] = deque()
         self._writing: dict[Future[dict[str, float] | None], tuple[Job, int]] = {}
         self._in_flight = 0
@@ -140,6 +146,9 @@ class _Pipeline:
                 self._fail(job, cost, error)
                 continue
             photo = loaded[-1][2].photo
+            if photo.format == 'TIFF' and photo.others and self._files.takes_pages(job):
+                self._color_pages(*loaded.pop())
+                continue
             if photo.lacking:
                 self.tally.incomplete += 1
                 percent = photos.percent(photo.lacking)
@@ -153,6 +162,37 @@ class _Pipeline:
         for (job, cost, each), result in zip(loaded, results, strict=True):
             colorings = [result] if options.samples is None else result
             self._writing[self._pool.submit(self._files.save, job, each, colorings)] = job, cost
+
+    def _color_pages(self, job: Job, cost: int, first: Loaded) -> None:
+        """Colour a TIFF of several pages, one at a time while the next is read, into one that has as many."""
+        options = self._files.settings.options
+        upcoming: Future[Loaded] = Future()
+        upcoming.set_result(first)
+        count, written = 1 + first.photo.others, 0
+        try:
+            with self._files.open_pages(job) as pages:
+                for number in range(count):
+                    if self._signals:
+                        raise _StoppedError
+                    page = upcoming
+                    if number + 1 < count:
+                        upcoming = self._pool.submit(self._files.load, job, number + 1)
+                    try:
+                        loaded = page.result()
+                    except PhotoError as error:
+                        self._say(f'page {number + 1} of {count} is left out: {error}')
+                        continue
+                    (result,) = self._colorizer([loaded.pixels], **options._asdict())
+                    pages.add(loaded, [result] if options.samples is None else result)
+                    written += 1
+        except _StoppedError:
+            return
+        except PhotoError as error:
+            self._fail(job, cost, error)
+            return
+        self.tally.colored += 1
+        self.tally.incomplete += written < count
+        self._leave(cost)
 
     def _collect(self, until: str | None = None) -> None:
         """Take note of what has been written, after waiting for one (FIRST_COMPLETED) or all of it."""

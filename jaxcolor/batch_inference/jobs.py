@@ -13,10 +13,10 @@ from jaxtyping import UInt8, UInt16
 from jaxcolor.batch_inference import gray_test
 from jaxcolor.batch_inference.discover import Job
 from jaxcolor.evaluation import report
-from jaxcolor.imaging import arrays, photos
+from jaxcolor.imaging import arrays, photos, tiff
 from jaxcolor.imaging.photos import Limits, Photo, PhotoError
 from jaxcolor.inference.colorizer import Options
-from jaxcolor.storage import explain_refusal, write_atomic
+from jaxcolor.storage import explain_refusal, open_atomic, write_atomic
 
 Pixels = UInt8[np.ndarray, 'h w _'] | UInt16[np.ndarray, 'h w _']
 Wide = UInt8[np.ndarray, 'h wide 3'] | UInt16[np.ndarray, 'h wide 3']
@@ -64,6 +64,25 @@ class Loaded(NamedTuple):
     pixels: Pixels  # the photo's, in the depth that they are coloured in
 
 
+class Pages(NamedTuple):
+    """The files that a TIFF of several pages becomes, page by page."""
+
+    job: Job
+    depth: int
+    writers: dict[Path, tiff.Writer]
+
+    def add(self, loaded: Loaded, colorings: Sequence[Pixels]) -> None:
+        """Write the colourings of the next page."""
+        photo, _, pixels = loaded
+        if self.depth == 8:
+            pixels, *colorings = (arrays.eight_bits(each) for each in (pixels, *colorings))
+        pages = {path: (photo, coloring) for path, coloring in zip(self.job.outputs, colorings, strict=True)}
+        if self.job.comparison is not None:
+            pages[self.job.comparison] = _side_by_side(photo, [pixels, *colorings])
+        for path, writer in self.writers.items():
+            photos.add_page(writer, *pages[path])
+
+
 @dataclasses.dataclass(frozen=True)
 class JobFiles:
     """Reads pictures, and writes what became of them; from any thread."""
@@ -77,13 +96,17 @@ class JobFiles:
             return False
         return self.gray_test is None or job.name in self.gray_test.scores
 
-    def load(self, job: Job) -> Loaded:
-        """Read a picture.
+    def takes_pages(self, job: Job) -> bool:
+        """Whether all pages of a TIFF become one."""
+        return self.gray_test is None and all(photos.WRITABLE[path.suffix.lower()] == 'TIFF' for path in job.outputs)
+
+    def load(self, job: Job, page: int = 0) -> Loaded:
+        """Read a picture, or a page of one.
 
         Raises:
           PhotoError: it can't be read, or has no colours where these are to be compared.
         """
-        photo, truth = photos.read(job.source, self.settings.limits, cut=True), None
+        photo, truth = photos.read(job.source, self.settings.limits, page=page, cut=True), None
         if self.gray_test is not None:
             if photo.pixels.shape[2] == 1:
                 raise PhotoError(f'{job.source}: it is grey already; --gray-test takes colour photographs')
@@ -108,6 +131,23 @@ class JobFiles:
         if self.gray_test is None or truth is None:
             return None
         return self.gray_test.score(colorings, photo.pixels, truth.pixels)
+
+    @contextlib.contextmanager
+    def open_pages(self, job: Job) -> Iterator[Pages]:
+        """Open the TIFFs that a TIFF of several pages becomes; they are there when the block has ended.
+
+        Raises:
+          PhotoError: a TIFF can't hold them, or the file system its name.
+          UserError: the disk is full, or not to be written.
+        """
+        with contextlib.ExitStack() as stack:
+            writers = {}
+            for path in job.files:
+                if self.settings.overwrite or not _exists(path):
+                    stack.enter_context(explain_refusal(path, '--output'))
+                    stack.enter_context(_explain_name(path))
+                    writers[path] = tiff.Writer(stack.enter_context(open_atomic(path)))
+            yield Pages(job, self.settings.depth, writers)
 
     def _write(self, path: Path, photo: Photo, coloring: Wide) -> None:
         if not self.settings.overwrite and _exists(path):

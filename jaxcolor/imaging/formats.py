@@ -15,6 +15,7 @@ from PIL import (
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
+    TiffTags,
     WebPImagePlugin,
 )
 
@@ -46,9 +47,35 @@ class CountedFile(io.BufferedReader):
 
 
 class _TiffFile(TiffImagePlugin.TiffImageFile):
-    """Without Pillow's own limit, which warns of a scan of 90 megapixels and refuses one of 180."""
+    """One page of a TIFF.
 
-    others = 0  # pictures beside this one
+    Without Pillow's own limit, which warns of a scan of 90 megapixels and refuses one of 180.
+    """
+
+    def __init__(self, file: CountedFile, page: tiff_pages.Page, others: int):
+        """Read the tags of `page`, beside which there are `others`."""
+        self._page, self.others = page, others
+        super().__init__(file)
+
+    def _open(self) -> None:
+        assert self.fp is not None
+        head = self.fp.read(16)
+        big = b'+' in head[2:4]
+        self._misread = big and head.startswith(b'MM')  # Pillow does not see that a big-endian BigTIFF is one
+        self.tag_v2 = TiffImagePlugin.ImageFileDirectory_v2(head if big and not self._misread else head[:8])
+        self.tag_v2._bigtiff = big
+        self._fp, self._frame_pos = self.fp, [self._page.offset]
+        self._tag_data_remaining = self.fp.seek(0, io.SEEK_END)
+        self._tag_data_limits = [self._tag_data_remaining]
+        self.is_animated = False
+        self._seek(0)
+
+    def getexif(self) -> Image.Exif:
+        if not self._misread:
+            return super().getexif()
+        tags = Image.Exif()
+        tags.update({tag: value for tag, value in self.tag_v2.items() if tag not in TiffTags.TAGS_V2_GROUPS})
+        return tags
 
     def load_prepare(self) -> None:
         if self._im is None:
@@ -58,7 +85,7 @@ class _TiffFile(TiffImagePlugin.TiffImageFile):
         super().load_prepare()
 
 
-def open_picture(file: CountedFile, most_pixels: int) -> ImageFile.ImageFile:
+def open_picture(file: CountedFile, most_pixels: int, page: int = 0) -> ImageFile.ImageFile:
     """Read the header of a picture; nothing is decoded yet.
 
     The plug-ins are called without `PIL.Image.open`, which knows formats beyond those meant here (and starts
@@ -67,6 +94,7 @@ def open_picture(file: CountedFile, most_pixels: int) -> ImageFile.ImageFile:
     Args:
       file: at its beginning.
       most_pixels: the limit of width times height.
+      page: of a TIFF, from 0 on.
 
     Raises:
       PhotoError: too large, not one of the formats, or made to keep a machine busy.
@@ -79,21 +107,22 @@ def open_picture(file: CountedFile, most_pixels: int) -> ImageFile.ImageFile:
     if plugin is WebPImagePlugin.WebPImageFile:
         _check_pixels(_webp_size(head), most_pixels)  # here, since the plug-in begins with memory for all of them
     file.seek(0)
-    image = _open_tiff(file, head) if plugin is _TiffFile else plugin(file)
+    image = _open_tiff(file, head, page) if plugin is _TiffFile else plugin(file)
     _check_pixels(image.size, most_pixels)
     if image.info.get('progressive'):
         _check_scans(file)
     return image
 
 
-def _open_tiff(file: CountedFile, head: bytes) -> _TiffFile:
-    page, others = tiff_pages.find_picture(file, head)
+def _open_tiff(file: CountedFile, head: bytes, number: int) -> _TiffFile:
+    pages = tiff_pages.find_pictures(file, head)
+    page = pages[number]
+    tiff_pages.check(page)
     file.seek(0)
     try:
-        image = _TiffFile(file if page.first else tiff_pages.beginning_at(file, head, page))
+        image = _TiffFile(file, page, len(pages) - 1)
     except (SyntaxError, KeyError) as error:  # Pillow's, of bits and compressions that it has no name for
         raise page.unsupported() from error
-    image.others = others
     levels = image.tag_v2.get(TiffImagePlugin.COLORMAP)
     if image.mode in ('P', 'PA') and levels and max(levels) < 256:  # of 8 bits, where the standard has 16
         image.palette = ImagePalette.raw('RGB;L', bytes(levels))

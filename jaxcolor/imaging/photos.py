@@ -75,7 +75,7 @@ class Photo:
     lacking: float = 0.0  # the share of the picture, at its end, that is not in the file and grey
 
 
-def read(source: str | Path | bytes, limits: Limits = Limits(), *, cut: bool = False) -> Photo:
+def read(source: str | Path | bytes, limits: Limits = Limits(), *, page: int = 0, cut: bool = False) -> Photo:
     """Read a photograph: JPEG, PNG, TIFF, WebP, BMP, GIF, and HEIC where pillow-heif is installed.
 
     Grey of 16 bits stays that (12 are scaled up to it), colours of 16 bits become 8. Palettes, CMYK, YCbCr and
@@ -86,13 +86,14 @@ def read(source: str | Path | bytes, limits: Limits = Limits(), *, cut: bool = F
     Args:
       source: a path, or the content of a file.
       limits: what is beyond them is refused before it is read or decoded.
+      page: of a TIFF, from 0 on.
       cut: whether a JPEG is read of which a little is missing at the end (see `cut_jpeg.read`); `lacking` says it.
 
     Raises:
       PhotoError: whatever is the matter with the file.
     """
     with _explained(source), _open(source, limits.bytes) as file:
-        image: Image.Image = formats.open_picture(file, limits.pixels)
+        image: Image.Image = formats.open_picture(file, limits.pixels, page)
         lacking = 0.0
         try:
             image.load()
@@ -229,18 +230,36 @@ def encode(photo: Photo, colored: _Colored, format: str, *, quality: int = 95) -
     if max(height, width) > _LONGEST_SIDE.get(format, 2**31 - 1):
         limit = _LONGEST_SIDE[format]
         raise PhotoError(f'{width} x {height} pixels: {format} holds at most {limit} a side; PNG or TIFF hold more')
+    if format == 'TIFF':
+        encoded = io.BytesIO()
+        add_page(tiff.Writer(encoded), photo, colored)
+        return encoded.getvalue()
     try:
         alpha = photo.alpha
-        marks: dict[str, Any] = {'icc_profile': icc.srgb(), 'dpi': photo.dpi}
         if format == 'PNG':
-            return png.encode(colored, alpha, exif=photo.exif, captions=photo.captions, **marks)
-        if format == 'TIFF':
-            return tiff.encode(colored, alpha, tags=exif.for_tiff(photo.exif), captions=photo.captions, **marks)
+            marks: dict[str, Any] = {'icc_profile': icc.srgb(), 'exif': photo.exif, 'dpi': photo.dpi}
+            return png.encode(colored, alpha, captions=photo.captions, **marks)
         file = io.BytesIO()
         _to_pillow(colored, alpha, format).save(file, format, **_options(photo, format, quality))
         return file.getvalue()
     except Exception as error:
         raise _photo_error(f'cannot be written as {format}: ', error) from error
+
+
+def add_page(writer: tiff.Writer, photo: Photo, colored: _Colored) -> None:
+    """Write a coloured photograph as the next page of a TIFF, with what `encode` keeps.
+
+    Raises:
+      PhotoError: a TIFF cannot hold it.
+      OSError: the disk refuses.
+    """
+    marks: dict[str, Any] = {'icc_profile': icc.srgb(), 'dpi': photo.dpi}
+    try:
+        writer.add(colored, photo.alpha, tags=exif.for_tiff(photo.exif), captions=photo.captions, **marks)
+    except OSError:
+        raise
+    except Exception as error:
+        raise _photo_error('cannot be written as TIFF: ', error) from error
 
 
 def _to_pillow(colored: _Colored, alpha: UInt8[np.ndarray, 'h w'] | None, kind: str) -> Image.Image:

@@ -24,6 +24,8 @@ def read_any(image: Any) -> Picture:
         photo = photos.read(os.fspath(image), cut=True)
         if photo.lacking:
             _LOG.warning('%s: the file ends too early; the last %s are missing', image, photos.percent(photo.lacking))
+        if photo.others:
+            _LOG.warning('%s: the first picture alone is read; %s more in it are left out', image, photo.others)
         return _of_photo(photo)
     if isinstance(image, Image.Image):
         _check_size(*image.size)

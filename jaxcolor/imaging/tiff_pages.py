@@ -43,8 +43,6 @@ class Page(NamedTuple):
     """A directory: where it is, and those of its tags that say what it is a picture of."""
 
     offset: int
-    first: bool  # whether Pillow would take it
-    big_endian: bool  # and a BigTIFF, which Pillow does not read
     tags: dict[int, tuple[int, ...]]
 
     def number(self, tag: int, default: int) -> int:
@@ -68,7 +66,6 @@ class Page(NamedTuple):
         return (
             self.number(_COMPRESSION, 1) in _DECODED
             and not (self.number(_FORMAT, 1) == _SIGNED and bits == 8)  # with more it is seen whether any is below 0
-            and not self.big_endian
             and not (self.number(_PLANES, 1) == 2 and bits > 8)
             and not (self.number(_PREDICTOR, 1) != 1 and bits == 12)
         )
@@ -83,7 +80,6 @@ class Page(NamedTuple):
             f'{self.number(_CHANNELS, 1)} channels',
             'separate planes' if self.number(_PLANES, 1) == 2 else '',
             '' if compression in _DECODED else f'compression {_COMPRESSIONS.get(compression, compression)}',
-            'big-endian BigTIFF' if self.big_endian else '',
         ]
         return ', '.join(filter(None, parts))
 
@@ -94,10 +90,10 @@ class Page(NamedTuple):
         )
 
 
-def find_picture(file: io.BufferedReader, head: bytes) -> tuple[Page, int]:
-    """Return the directory of a TIFF's picture, and how many pictures there are beside it.
+def find_pictures(file: io.BufferedReader, head: bytes) -> list[Page]:
+    """Return the directories of a TIFF's pictures, one or more.
 
-    It is the first that is no smaller copy of another; where all in the chain are such, as in the files of cameras, it
+    They are those that are no smaller copies of others; where all in the chain are such, as in the files of cameras, it
     is the largest of those below them.
 
     Args:
@@ -105,29 +101,29 @@ def find_picture(file: io.BufferedReader, head: bytes) -> tuple[Page, int]:
       head: its first 64 bytes.
 
     Raises:
-      PhotoError: damaged, or made to keep a machine busy; a raw photograph; a kind that Pillow would read wrongly.
+      PhotoError: damaged, or made to keep a machine busy.
     """
     reader = _Reader(file, head)
     chain = list(reader.chain())
     if not chain:
         raise PhotoError('damaged: it has no directory')
     whole = [page for page in chain if page.whole]
-    below = [] if whole else [page for page in reader.below(chain) if page.whole]
-    page = whole[0] if whole else max(below or chain, key=lambda page: page.pixels)
+    if whole:
+        return whole
+    below = [page for page in reader.below(chain) if page.whole]
+    return [max(below or chain, key=lambda page: page.pixels)]
+
+
+def check(page: Page) -> None:
+    """Check that Pillow reads a page, and reads it right.
+
+    Raises:
+      UnsupportedFormatError: it is a raw photograph, or of a kind that Pillow does not read, or reads wrongly.
+    """
     if page.number(_PHOTOMETRIC, 1) in _RAW:
         raise UnsupportedFormatError('a raw photograph; develop it in a raw converter, and save it as TIFF or JPEG')
     if not page.is_read:
         raise page.unsupported()
-    return page, max(len(whole) - 1, 0)
-
-
-def beginning_at(file: io.BufferedReader, head: bytes, page: Page) -> io.BytesIO:
-    """Return a copy of a TIFF whose first directory is `page`."""
-    layout = _Layout.of(head)
-    file.seek(0)
-    content = bytearray(file.read())
-    struct.pack_into(layout.endian + layout.offset_letter, content, layout.first, page.offset)
-    return io.BytesIO(bytes(content))
 
 
 class _Layout(NamedTuple):
@@ -198,8 +194,7 @@ class _Reader:
             (following,) = unpack(start + entries * length, offset_letter)
         except struct.error:
             following = 0
-        big_endian = self._layout.endian == '>' and offset_letter == 'Q'
-        return Page(offset, offset == self._first, big_endian, tags), following
+        return Page(offset, tags), following
 
     def _values(self, place: int, letter: str, numbers: int) -> tuple[int, ...]:
         """Return up to `_READ` numbers of a tag: beside it where they fit, else where it says."""

@@ -22,6 +22,7 @@ from PIL import Image
 from jaxcolor import Colorizer, cli
 from jaxcolor.batch_inference import batch
 from jaxcolor.batch_inference.jobs import JobFiles
+from jaxcolor.imaging import tiff
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,11 +94,98 @@ def test_a_folder_is_coloured(colorize, scans, tmp_path, capsys):
     assert err == ''  # no bar where there is no terminal
 
 
+@pytest.fixture
+def album(tmp_path):
+    """Four pages of different sizes, depths and resolutions."""
+    path = tmp_path / 'album.tif'
+    with tifffile.TiffWriter(path) as writer:
+        for number in range(4):
+            page = picture(number, 40 - number, 48)[..., 0]
+            writer.write(
+                page if number else page.astype(np.uint16) * 257, resolution=(100 + number, 100), metadata=None
+            )
+    return path
+
+
+@pytest.mark.parametrize('options', [[], ['--depth', 16, '--format', 'tiff'], ['--samples', 2, '--compare']])
+def test_all_pages_of_a_tiff_are_coloured(colorize, album, scans, tmp_path, capsys, options):
+    """Each as it would be alone."""
+    assert colorize(album, scans[2], *options) == 0
+    out, err = capsys.readouterr()
+    assert err == ''
+    assert out.startswith('2 coloured; ')
+    alone = tmp_path / 'alone'
+    for number in range(4):
+        with tifffile.TiffFile(album) as opened:
+            tifffile.imwrite(tmp_path / f'{number}.tif', opened.pages[number].asarray(), metadata=None)
+    assert colorize(*(tmp_path / f'{number}.tif' for number in range(4)), *options, '--output', alone) == 0
+    results = [name for name in written(tmp_path / 'out') if name.startswith('album')]
+    assert len(results) == (3 if '--samples' in options else 1)
+    for name in results:
+        with tifffile.TiffFile(tmp_path / 'out' / name) as opened:
+            assert len(opened.pages) == 4
+            for number, page in enumerate(opened.pages):
+                np.testing.assert_array_equal(
+                    page.asarray(), tifffile.imread(alone / name.replace('album', str(number)))
+                )
+                assert page.resolution == (100 + number, 100)
+    capsys.readouterr()
+    assert colorize(album, scans[2], *options) == 0
+    assert capsys.readouterr().out == '0 coloured; 2 skipped, already there; --overwrite colours again\n'
+
+
+def test_a_page_that_can_not_be_read_is_named(colorize, album, tmp_path, capsys):
+    tifffile.imwrite(album, picture().astype(np.float32), append=True, photometric='rgb', metadata=None)
+    assert colorize(album) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith('1 coloured, 1 incomplete; ')
+    assert err.startswith(f'page 5 of 5 is left out: {album}: this kind of TIFF (32 bits, floating point, RGB')
+    with tifffile.TiffFile(tmp_path / 'out' / 'album.tif') as opened:
+        assert len(opened.pages) == 4
+
+
+def test_pages_are_read_one_at_a_time_and_nothing_half_done_stays(colorize, album, tmp_path, monkeypatch, capsys):
+    """A disk that is full at the third page."""
+    add, added = tiff.Writer.add, []
+
+    def adding(self, *arguments, **options):
+        added.append(loaded.copy())
+        if len(added) == 3:
+            raise OSError(errno.ENOSPC, 'No space left on device')
+        add(self, *arguments, **options)
+
+    load, loaded = JobFiles.load, []
+
+    def loading(self, job, page=0):
+        loaded.append(page)
+        return load(self, job, page)
+
+    monkeypatch.setattr(tiff.Writer, 'add', adding)
+    monkeypatch.setattr(JobFiles, 'load', loading)
+    assert colorize(album) == 1
+    assert 'album.tif can not be written: No space left on device; ' in capsys.readouterr().err
+    assert not list((tmp_path / 'out').iterdir())
+    assert all(pages == list(range(number + 2))[: len(pages)] for number, pages in enumerate(added))
+
+
+def test_a_signal_between_two_pages(colorize, album, scans, tmp_path, monkeypatch, capsys):
+    add = tiff.Writer.add
+
+    def adding(self, *arguments, **options):
+        add(self, *arguments, **options)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(tiff.Writer, 'add', adding)
+    assert colorize(album) == 128 + signal.SIGTERM
+    assert capsys.readouterr().err.startswith('SIGTERM: 0 coloured, 1 to go')
+    assert not list((tmp_path / 'out').iterdir())
+
+
 def test_pages_that_are_left_out_are_counted(colorize, tmp_path, capsys):
     album = tmp_path / 'album.tif'
     pages = [Image.fromarray(picture(number)) for number in range(3)]
     pages[0].save(album, save_all=True, append_images=pages[1:])
-    assert colorize(album) == 0
+    assert colorize(album, '--format', 'png') == 0
     out, err = capsys.readouterr()
     assert err == f'{album}: the first picture alone is coloured; 2 more in it are left out\n'
     assert out.startswith('1 coloured; ')

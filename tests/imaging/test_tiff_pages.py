@@ -121,7 +121,6 @@ planar = written((DEEP, {'photometric': 'rgb', 'planarconfig': 'separate'}))
             '32 bits, floating point, RGB, 3 channels',
         ),
         (written((GREY.astype(np.int8), {})), '8 bits, signed, grey, 1 channels'),
-        (written((GREY, {}), big=True, byteorder='>'), '8 bits, grey, 1 channels, big-endian BigTIFF'),
         (with_tag(written((GREY, {})), 259, 34887), '8 bits, grey, 1 channels, compression LERC'),
         (with_tag(written((GREY, {})), 259, 50001), '8 bits, grey, 1 channels, compression WebP'),
         (with_tag(written((GREY, {})), 259, 12345), '8 bits, grey, 1 channels, compression 12345'),
@@ -131,6 +130,29 @@ planar = written((DEEP, {'photometric': 'rgb', 'planarconfig': 'separate'}))
 def test_kinds_that_are_not_read_are_named(content, kind):
     with pytest.raises(UnsupportedFormatError, match=rf'^this kind of TIFF \({kind}\) is not supported; save it as'):
         photos.read(content)
+
+
+@pytest.mark.parametrize('compression', [None, 'adobe_deflate'])
+def test_big_endian_bigtiff(compression, tmp_path):
+    content = written((SMALL, {}), (GREY, {'compression': compression}), big=True, byteorder='>')
+    np.testing.assert_array_equal(photos.read(content, page=1).pixels[..., 0], GREY)
+    path = tmp_path / 'big.tif'
+    path.write_bytes(content)
+    np.testing.assert_array_equal(photos.read(path, page=1).pixels[..., 0], GREY)
+
+
+@pytest.mark.parametrize('compression', [None, 'adobe_deflate'])
+@pytest.mark.parametrize('big', [False, True])
+def test_every_page_is_read(compression, big, tmp_path):
+    """Of a file as of bytes: libtiff opens a file by itself."""
+    pages = [np.roll(GREY, 7 * number, axis=0)[:, : 30 - number] for number in range(4)]
+    path = tmp_path / 'pages.tif'
+    path.write_bytes(written(*((page, {'compression': compression}) for page in pages), (SMALL, REDUCED), big=big))
+    for source in (path, path.read_bytes()):
+        for number, page in enumerate(pages):
+            photo = photos.read(source, page=number)
+            np.testing.assert_array_equal(photo.pixels[..., 0], page)
+            assert photo.others == 3
 
 
 def test_separate_planes_of_bytes_are_read():
