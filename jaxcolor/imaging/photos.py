@@ -18,7 +18,11 @@ from jaxcolor.imaging.errors import PhotoError as PhotoError  # which readers of
 from jaxcolor.imaging.errors import TooLargeError
 
 READABLE = frozenset(
-    ('.jpg', '.jpeg', '.jpe', '.jfif', '.png', '.tif', '.tiff', '.webp', '.bmp', '.gif', '.heic', '.heif', '.hif')
+    (
+        *('.jpg', '.jpeg', '.jpe', '.jfif', '.mpo', '.png', '.tif', '.tiff', '.webp', '.bmp', '.gif'),
+        *('.heic', '.heif', '.hif', '.avif', '.jp2', '.j2k', '.j2c', '.jpf', '.jpx', '.jxl'),
+        *('.ppm', '.pgm', '.pbm', '.pnm', '.tga'),
+    )
 )
 """Suffixes of the files that `read` is for; it goes by what a file holds, not by its name."""
 
@@ -76,7 +80,7 @@ class Photo:
 
 
 def read(source: str | Path | bytes, limits: Limits = Limits(), *, page: int = 0, cut: bool = False) -> Photo:
-    """Read a photograph: JPEG, PNG, TIFF, WebP, BMP, GIF, and HEIC where pillow-heif is installed.
+    """Read a photograph: JPEG, PNG, TIFF, WebP, BMP, GIF, AVIF, JPEG 2000, PPM, TGA; HEIC and JPEG XL with an extra.
 
     Grey of 16 bits stays that (12 are scaled up to it), colours of 16 bits become 8. Palettes, CMYK, YCbCr and
     Lab become RGB. ICC profiles are followed, unless they are broken. Of several pictures in a file it is the first,

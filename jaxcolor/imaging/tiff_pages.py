@@ -8,6 +8,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from jaxcolor.imaging import tiff_other
 from jaxcolor.imaging.errors import PhotoError, UnsupportedFormatError
 
 _MOST_NUMBERS = 1 << 20  # in one tag; 250 megapixels in tiles of 16 x 16 take as many
@@ -28,12 +29,26 @@ _SIGNED, _FLOATS = 2, 3  # sample formats
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
 _RAW = (32803, 34892)  # photometric: as the sensor saw it
 _DECODED = (1, 2, 3, 4, 5, 6, 7, 8, 32771, 32773, 32946, 34925, 50000)  # compressions that Pillow's wheels have
+_DECODED_BY_OTHERS = (  # by imagecodecs
+    *(1, 5, 7, 8, 32773, 32946, 34925, 50000),
+    *(22610, 33003, 33005, 34712, 34887, 34926, 34927, 34934, 50001, 50002, 52546),
+)
 _COMPRESSIONS = {
+    22610: 'JPEG XR',
+    32766: 'NeXT',
     32809: 'ThunderScan',
+    33003: 'JPEG 2000',
+    33005: 'JPEG 2000',
+    34676: 'LogLuv',
+    34677: 'LogLuv',
     34712: 'JPEG 2000',
     34887: 'LERC',
     34892: 'lossy JPEG',
+    34926: 'Zstandard',
+    34927: 'WebP',
+    34934: 'JPEG XR',
     50001: 'WebP',
+    50002: 'JPEG XL',
     52546: 'JPEG XL',
 }
 _COLORS = {0: 'grey', 1: 'grey', 2: 'RGB', 3: 'palette', 5: 'CMYK', 6: 'YCbCr', 8: 'Lab', 9: 'Lab', 10: 'Lab'}
@@ -83,11 +98,16 @@ class Page(NamedTuple):
         ]
         return ', '.join(filter(None, parts))
 
-    def unsupported(self) -> UnsupportedFormatError:
-        """Return an error for a kind that is not read."""
-        return UnsupportedFormatError(
-            f'this kind of TIFF ({self.kind()}) is not supported; save it as a plain TIFF of 8 bits, or as PNG'
+    @property
+    def is_read_by_others(self) -> bool:
+        """Whether tifffile and imagecodecs read this kind."""
+        return self.number(_COMPRESSION, 1) in _DECODED_BY_OTHERS and tiff_other.is_decoded(
+            self.number(_PHOTOMETRIC, 1), self.number(_BITS, 1), self.number(_FORMAT, 1), self.number(_CHANNELS, 1)
         )
+
+    def unsupported(self, remedy: str = 'save it as a plain TIFF of 8 bits, or as PNG') -> UnsupportedFormatError:
+        """Return an error for a kind that is not read."""
+        return UnsupportedFormatError(f'this kind of TIFF ({self.kind()}) is not supported; {remedy}')
 
 
 def find_pictures(file: io.BufferedReader, head: bytes) -> list[Page]:
@@ -115,15 +135,13 @@ def find_pictures(file: io.BufferedReader, head: bytes) -> list[Page]:
 
 
 def check(page: Page) -> None:
-    """Check that Pillow reads a page, and reads it right.
+    """Check that a page is a picture that has been developed.
 
     Raises:
-      UnsupportedFormatError: it is a raw photograph, or of a kind that Pillow does not read, or reads wrongly.
+      UnsupportedFormatError: it is a raw photograph.
     """
     if page.number(_PHOTOMETRIC, 1) in _RAW:
         raise UnsupportedFormatError('a raw photograph; develop it in a raw converter, and save it as TIFF or JPEG')
-    if not page.is_read:
-        raise page.unsupported()
 
 
 class _Layout(NamedTuple):

@@ -13,7 +13,7 @@ _LOG = logging.getLogger(__name__)
 
 # Other pictures that people have; they are named where a folder has some.
 _NOT_READ = {
-    *('.avif', '.jp2', '.j2k', '.jpf', '.jxl', '.jxr', '.pgm', '.ppm', '.pbm', '.pnm', '.mpo', '.tga', '.psd', '.ico'),
+    *('.jxr', '.psd', '.ico'),
     *('.dng', '.nef', '.cr2', '.cr3', '.crw', '.arw', '.orf', '.rw2', '.raf', '.pef', '.srw', '.svg', '.exr', '.hdr'),
 }
 

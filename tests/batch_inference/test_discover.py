@@ -226,6 +226,6 @@ def test_a_folder_whose_name_looks_like_a_pattern(here):
 
 
 def test_formats_that_are_not_read_are_counted(here, caplog):
-    make('in/a.jpg', 'in/b.avif', 'in/c.AVIF', 'in/sub/d.jp2', 'in/.e.jp2', 'in/notes.txt')
+    make('in/a.jpg', 'in/b.dng', 'in/c.DNG', 'in/sub/d.psd', 'in/.e.psd', 'in/notes.txt')
     assert list(found('in').values()) == ['a.jpg']
-    assert caplog.messages == ['in: left out, of formats that are not read: 2 .avif, 1 .jp2']
+    assert caplog.messages == ['in: left out, of formats that are not read: 2 .dng, 1 .psd']

@@ -76,6 +76,10 @@ def _valid(rng: random.Random) -> Iterator[tuple[str, bytes]]:
     yield 'one bit.png', _save(rgb.convert('1'), 'PNG')
     yield 'sixteen bits.png', _save(deep, 'PNG')
     yield 'palette.png', _save(palette, 'PNG', transparency=bytes(range(0, 256, 16)))
+    yield 'rgb.avif', _save(rgb, 'AVIF')
+    yield 'rgba.jp2', _save(rgba, 'JPEG2000')
+    yield 'grey.pgm', _save(grey, 'PPM')
+    yield 'packed.tga', _save(rgba, 'TGA', compression='tga_rle')
     yield 'animated.png', _save(rgb, 'PNG', save_all=True, append_images=[rgb.rotate(90), rgb.rotate(180)])
     yield 'rgb.tif', _save(rgb, 'TIFF')
     yield 'lzw.tif', _save(rgba, 'TIFF', compression='tiff_lzw')
@@ -150,6 +154,11 @@ def _not_pictures() -> Iterator[tuple[str, bytes]]:
         '.bmp': b'BM',
         '.gif': b'GIF89a',
         '.heic': b'\0\0\0\x18ftypheic\0\0\0\0mif1heic',
+        '.avif': b'\0\0\0\x18ftypavif\0\0\0\0mif1avif',
+        '.jp2': b'\0\0\0\x0cjP  \r\n\x87\n',
+        '.jxl': b'\xff\x0a',
+        '.ppm': b'P6\n',
+        '.tga': b'\0\0\2' + bytes(9) + b'\x40\0\x40\0\x18\0',
     }
     for suffix, magic in magics.items():
         yield f'empty{suffix}', b''

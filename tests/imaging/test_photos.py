@@ -525,7 +525,7 @@ def test_what_is_not_a_file(tmp_path):
         photos.read('a\0b.png')
     with pytest.raises(UserError, match=r'^the file is empty$'):
         photos.read(b'')
-    with pytest.raises(UserError, match=r'^not a JPEG, PNG, TIFF, WebP, BMP, GIF or HEIC picture$'):
+    with pytest.raises(UserError, match=r'^not a JPEG, PNG, TIFF, .* or TGA picture$'):
         photos.read(b'a shopping list')
     with pytest.raises(UserError, match=r'^damaged: image file is truncated'):
         photos.read(save(RGB, 'JPEG')[:-100])

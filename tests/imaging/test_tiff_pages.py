@@ -1,6 +1,7 @@
 """Which picture of a TIFF is read, and which kinds are refused by name, against tifffile."""
 
 import io
+import re
 import struct
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import tifffile
 from PIL import GifImagePlugin, Image
 
-from jaxcolor.imaging import photos
+from jaxcolor.imaging import photos, tiff_other
 from jaxcolor.imaging.errors import PhotoError, UnsupportedFormatError
 
 rng = np.random.default_rng(0)
@@ -105,24 +106,14 @@ def test_grey_with_associated_alpha():
     np.testing.assert_allclose(photo.pixels[:20, :, 0], (grey[:20] * 255.0 / 128).clip(0, 255), atol=1)
 
 
-planar = written((DEEP, {'photometric': 'rgb', 'planarconfig': 'separate'}))
-
-
 @pytest.mark.parametrize(
     ('content', 'kind'),
     [
-        (planar, '16 bits, RGB, 3 channels, separate planes'),
-        (
-            written((DEEP, {'photometric': 'rgb', 'planarconfig': 'separate'}), byteorder='>'),
-            '16 bits, RGB, 3 channels, separate planes',
-        ),
         (
             written((DEEP.transpose(1, 2, 0).astype(np.float32), {'photometric': 'rgb'})),
             '32 bits, floating point, RGB, 3 channels',
         ),
         (written((GREY.astype(np.int8), {})), '8 bits, signed, grey, 1 channels'),
-        (with_tag(written((GREY, {})), 259, 34887), '8 bits, grey, 1 channels, compression LERC'),
-        (with_tag(written((GREY, {})), 259, 50001), '8 bits, grey, 1 channels, compression WebP'),
         (with_tag(written((GREY, {})), 259, 12345), '8 bits, grey, 1 channels, compression 12345'),
     ],
     ids=lambda value: value if isinstance(value, str) else '',
@@ -153,6 +144,27 @@ def test_every_page_is_read(compression, big, tmp_path):
             photo = photos.read(source, page=number)
             np.testing.assert_array_equal(photo.pixels[..., 0], page)
             assert photo.others == 3
+
+
+def separate(byteorder='<'):
+    return written((DEEP, {'photometric': 'rgb', 'planarconfig': 'separate'}), byteorder=byteorder)
+
+
+@pytest.mark.parametrize(
+    ('content', 'kind'),
+    [
+        (separate(), '16 bits, RGB, 3 channels, separate planes'),
+        (separate('>'), '16 bits, RGB, 3 channels, separate planes'),
+        (with_tag(written((GREY, {})), 259, 34887), '8 bits, grey, 1 channels, compression LERC'),
+        (with_tag(written((GREY, {})), 259, 50001), '8 bits, grey, 1 channels, compression WebP'),
+    ],
+    ids=lambda value: value if isinstance(value, str) else '',
+)
+def test_kinds_that_take_a_package_are_named(content, kind, monkeypatch):
+    monkeypatch.setattr(tiff_other, 'is_installed', lambda: False)
+    message = f'this kind of TIFF ({kind}) is not supported; pip install "jaxcolor[formats]" reads it'
+    with pytest.raises(UnsupportedFormatError, match=f'^{re.escape(message)}$'):
+        photos.read(content)
 
 
 def test_separate_planes_of_bytes_are_read():

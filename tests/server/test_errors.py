@@ -62,7 +62,12 @@ def _bytes(kind: str = 'PNG') -> bytes:
         (_bytes(), photos.Limits(pixels=1199), 413, '40 x 30 pixels are more than the limit of 1,199'),
         (_bytes('WEBP'), photos.Limits(pixels=1199), 413, '40 x 30 pixels are more than the limit of 1,199'),
         (_bytes(), photos.Limits(bytes=9), 413, f'{len(_bytes())} bytes are more than the limit of 9'),
-        (b'a shopping list', photos.Limits(), 415, 'not a JPEG, PNG, TIFF, WebP, BMP, GIF or HEIC picture'),
+        (
+            b'a shopping list',
+            photos.Limits(),
+            415,
+            'not a JPEG, PNG, TIFF, WebP, BMP, GIF, HEIC, AVIF, JPEG 2000, JPEG XL, PPM or TGA picture',
+        ),
         (b'\0\0\0\x18ftypheic', photos.Limits(), 415, 'HEIC pictures take one more package: pip install pillow-heif'),
         (b'', photos.Limits(), 422, 'the file is empty'),
         (b'\xff\xd8\xff\xe0' + bytes(100), photos.Limits(), 422, None),
