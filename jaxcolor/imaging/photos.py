@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8, UInt16
-from PIL import ExifTags, Image, ImageFile
+from PIL import ExifTags, Image, ImageFile, TiffImagePlugin
 
-from jaxcolor.imaging import arrays, captions, cut_jpeg, decoding, exif, formats, icc, png, tiff
+from jaxcolor.imaging import arrays, captions, cut_jpeg, decoding, exif, formats, icc, png, tiff, tiff_file
 from jaxcolor.imaging.captions import Captions
 from jaxcolor.imaging.errors import PhotoError as PhotoError  # which readers of photographs look for here
 from jaxcolor.imaging.errors import TooLargeError
@@ -139,7 +139,7 @@ def from_pillow(image: Image.Image) -> Photo:
       PhotoError: whatever is the matter with it.
     """
     with _explained(getattr(image, 'filename', '') or b''):
-        return _photo(image)
+        return _photo(tiff_file.corrected(image) if isinstance(image, TiffImagePlugin.TiffImageFile) else image)
 
 
 def percent(share: float) -> str:

@@ -114,10 +114,33 @@ def open_page(file: io.BufferedReader, head: bytes, number: int) -> TiffFile:
         image = TiffFile(file, page, len(pages) - 1)
     except (SyntaxError, KeyError):  # Pillow's, of bits and compressions that it has no name for
         return _open_other(file, page, len(pages) - 1)
-    levels = image.tag_v2.get(Tiff.COLORMAP)
-    if image.mode in ('P', 'PA') and levels and max(levels) < 256:  # of 8 bits, where the standard has 16
-        image.palette = ImagePalette.raw('RGB;L', bytes(levels))
+    if levels := _levels_of_bytes(image):
+        image.palette = ImagePalette.raw('RGB;L', levels)
     return image
+
+
+def corrected(image: Tiff.TiffImageFile) -> Image.Image:
+    """Return a page that Pillow has opened with the pixels that are in the file.
+
+    Raises:
+      UnsupportedFormatError: Pillow reads them wrongly.
+    """
+    page = tiff_pages.of_tags(image.tag_v2)
+    if not page.is_read:
+        raise page.unsupported('give its path, and not what Pillow makes of it')
+    levels = _levels_of_bytes(image)
+    if not levels:
+        return image
+    copy = image.copy()
+    copy.putpalette(levels, 'RGB;L')
+    copy.format = image.format
+    return copy
+
+
+def _levels_of_bytes(image: Tiff.TiffImageFile) -> bytes | None:
+    """Return a colour map of 8 bits, where the standard has 16; None if it is none."""
+    levels = image.tag_v2.get(Tiff.COLORMAP)
+    return bytes(levels) if image.mode in ('P', 'PA') and levels and max(levels) < 256 else None
 
 
 def _open_other(file: io.BufferedReader, page: tiff_pages.Page, others: int) -> OtherTiffFile:

@@ -5,8 +5,8 @@ Pillow takes the first directory, whatever it is, and 16 bits in separate planes
 
 import io
 import struct
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 from jaxcolor.imaging import tiff_other
 from jaxcolor.imaging.errors import PhotoError, UnsupportedFormatError
@@ -142,6 +142,12 @@ def check(page: Page) -> None:
     """
     if page.number(_PHOTOMETRIC, 1) in _RAW:
         raise UnsupportedFormatError('a raw photograph; develop it in a raw converter, and save it as TIFF or JPEG')
+
+
+def of_tags(tags: Mapping[int, Any]) -> Page:
+    """Return the page that another reader has the tags of."""
+    found = {tag: tags[tag] for tag in _WANTED if tag in tags}
+    return Page(0, {tag: value if isinstance(value, tuple) else (value,) for tag, value in found.items()})
 
 
 class _Layout(NamedTuple):

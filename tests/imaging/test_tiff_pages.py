@@ -96,6 +96,28 @@ def test_a_colour_map_of_eight_bits():
     np.testing.assert_array_equal(photos.read(standard).pixels, levels.T[GREY])
 
 
+def test_what_pillow_has_opened(tmp_path):
+    """Is right as well, or refused."""
+    levels = rng.integers(0, 256, (3, 256))
+    path = tmp_path / 'palette.tif'
+    path.write_bytes(written((GREY, {'photometric': 'palette', 'colormap': levels.astype(np.uint16)})))
+    for loaded in (False, True):
+        with Image.open(path) as image:
+            if loaded:
+                image.load()
+            np.testing.assert_array_equal(photos.from_pillow(image).pixels, levels.T[GREY])
+    with (
+        Image.open(io.BytesIO(separate())) as image,
+        pytest.raises(
+            UnsupportedFormatError, match=r'16 bits, RGB, 3 channels, separate planes\) is not .* give its path'
+        ),
+    ):
+        photos.from_pillow(image)
+    with Image.open(io.BytesIO(written((GREY, {}), (SMALL, {})))) as image:
+        image.seek(1)
+        np.testing.assert_array_equal(photos.from_pillow(image).pixels[..., 0], SMALL)
+
+
 def test_grey_with_associated_alpha():
     alpha = np.full_like(GREY, 255)
     alpha[:20] = 128
