@@ -59,7 +59,7 @@ def _deep(image: Image.Image) -> tuple[UInt16[np.ndarray, 'h w 1'], UInt8[np.nda
     for rows in bands(image.height, image.width):
         numbers = np.asarray(_rows(image, rows))
         if image.mode == 'I' and not 0 <= numbers.min() <= numbers.max() <= 65535:
-            raise PhotoError('pixels of 32 bits have no agreed white; save it with 16 bits')
+            raise PhotoError('pixels below 0 or above 65,535 have no agreed white; save it with 16 bits, unsigned')
         if alpha is not None:
             alpha[rows] = np.where(numbers == clear, 0, 255)
         values: UInt16[np.ndarray, 'rows w'] = numbers.astype(np.uint16)

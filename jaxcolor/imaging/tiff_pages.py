@@ -21,9 +21,10 @@ _NUMBERLESS = (1, 2, 6, 7)  # types that Pillow leaves as bytes
 # TIFF 6.0, section 8 and after; TIFF/EP and DNG for raw photographs.
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _CHANNELS, _PLANES, _PREDICTOR, _SUB_DIRECTORIES, _FORMAT = 277, 284, 317, 330, 339
+_TILE_WIDTH, _TILES, _SUBSAMPLING = 322, 324, 530
 _WANTED = (
     *(_SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC),
-    *(_CHANNELS, _PLANES, _PREDICTOR, _SUB_DIRECTORIES, _FORMAT),
+    *(_CHANNELS, _PLANES, _PREDICTOR, _SUB_DIRECTORIES, _FORMAT, _TILE_WIDTH, _TILES, _SUBSAMPLING),
 )
 _SIGNED, _FLOATS = 2, 3  # sample formats
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType
@@ -83,7 +84,20 @@ class Page(NamedTuple):
             and not (self.number(_FORMAT, 1) == _SIGNED and bits == 8)  # with more it is seen whether any is below 0
             and not (self.number(_PLANES, 1) == 2 and bits > 8)
             and not (self.number(_PREDICTOR, 1) != 1 and bits == 12)
+            and not self._is_subsampled
+            and not self._has_tiles_as_strips
         )
+
+    @property
+    def _is_subsampled(self) -> bool:
+        """Whether chroma is stored for several pixels together, by the file itself and not by JPEG or libtiff."""
+        factors = self.tags.get(_SUBSAMPLING, (1, 1))
+        return self.number(_PHOTOMETRIC, 1) == 6 and self.number(_COMPRESSION, 1) == 1 and max(factors) > 1
+
+    @property
+    def _has_tiles_as_strips(self) -> bool:
+        """Whether it has tiles and the places of strips, as some old programs wrote it."""
+        return _TILE_WIDTH in self.tags and _TILES not in self.tags
 
     def kind(self) -> str:
         """Return what kind of picture it is, for people: `16 bits, RGB, separate planes`."""
@@ -94,6 +108,8 @@ class Page(NamedTuple):
             _COLORS.get(self.number(_PHOTOMETRIC, 1), ''),
             f'{self.number(_CHANNELS, 1)} channels',
             'separate planes' if self.number(_PLANES, 1) == 2 else '',
+            'subsampled' if self._is_subsampled else '',
+            'tiles as strips' if self._has_tiles_as_strips else '',
             '' if compression in _DECODED else f'compression {_COMPRESSIONS.get(compression, compression)}',
         ]
         return ', '.join(filter(None, parts))

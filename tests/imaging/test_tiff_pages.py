@@ -168,6 +168,33 @@ def test_every_page_is_read(compression, big, tmp_path):
             assert photo.others == 3
 
 
+def test_chroma_for_several_pixels_together():
+    """Uncompressed: Pillow takes the numbers for one of each a pixel."""
+    ycbcr = with_tag(written((np.zeros((40, 30, 3), np.uint8), {'photometric': 'ycbcr'})), 530, 2)
+    kind = r'8 bits, YCbCr, 3 channels, subsampled'
+    with pytest.raises(UnsupportedFormatError, match=rf'^this kind of TIFF \({kind}\) is not supported; save it as'):
+        photos.read(ycbcr)
+
+
+def tiles_as_strips():
+    content = bytearray(written((GREY, {'tile': (16, 16)})))
+    (first,) = struct.unpack_from('<L', content, 4)
+    (entries,) = struct.unpack_from('<H', content, first)
+    for place in range(first + 2, first + 2 + 12 * entries, 12):
+        (tag,) = struct.unpack_from('<H', content, place)
+        struct.pack_into('<H', content, place, {324: 273, 325: 279}.get(tag, tag))
+    return bytes(content)
+
+
+def test_tiles_where_strips_are_said_to_be():
+    """As an old file of libtiff's own test pictures has them."""
+    if tiff_other.is_installed():
+        np.testing.assert_array_equal(photos.read(tiles_as_strips()).pixels[..., 0], GREY)
+        return
+    with pytest.raises(UnsupportedFormatError, match=r'tiles as strips\) is not supported; pip install'):
+        photos.read(tiles_as_strips())
+
+
 def separate(byteorder='<'):
     return written((DEEP, {'photometric': 'rgb', 'planarconfig': 'separate'}), byteorder=byteorder)
 

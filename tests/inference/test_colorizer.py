@@ -206,7 +206,7 @@ def test_few_shapes_for_many_sizes(colorizer):
         (np.full((4, 4), 2.0), 'floats from 2 to 2 is no picture'),
         (np.full((4, 4), np.nan), 'floats from nan'),
         (Image.new('F', (4, 4)), 'floating-point pixels have no agreed white'),
-        (Image.fromarray(np.full((4, 4), 70000, np.int32)), 'pixels of 32 bits have no agreed white'),
+        (Image.fromarray(np.full((4, 4), 70000, np.int32)), 'pixels below 0 or above 65,535 have no agreed white'),
         (Image.new('L', (0, 4)), '0 x 4 pixels'),
         ('photo.jpg', '^photo.jpg: No such file'),
         (Path(__file__), r'test_colorizer.py: .*not a JPEG'),
