@@ -76,7 +76,7 @@ class Photo:
     dpi: tuple[float, float] | None  # pixels per inch across and down
     captions: Captions = captions.NONE
     others: int = 0  # pictures that the file has beside this one
-    lacking: float = 0.0  # the share of the picture, at its end, that is not in the file and grey
+    lacking: float = 0.0  # the share of the picture, at its end, that lacks something in the file: grey, or coarse
 
 
 def read(source: str | Path | bytes, limits: Limits = Limits(), *, page: int = 0, cut: bool = False) -> Photo:

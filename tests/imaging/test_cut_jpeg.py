@@ -1,6 +1,7 @@
 """JPEG files without their end, against the same files with it."""
 
 import io
+import re
 
 import numpy as np
 import pytest
@@ -63,9 +64,30 @@ def test_more_than_a_little_is_refused(share):
         photos.read(content[: -int(len(content) * share)], cut=True)
 
 
-def test_progressive_files_are_refused():
-    with pytest.raises(PhotoError, match='a progressive JPEG that ends too early'):
-        photos.read(encoded(progressive=True)[:-300], cut=True)
+def test_progressive_files():
+    """Without the end of the last scan, which refines the lightness, all is there but a bit."""
+    content = encoded(progressive=True)
+    scans = [match.start() for match in re.finditer(rb'\xff\xda', content)]
+    whole = photos.read(content)
+    for length in (len(content) * 98 // 100, scans[-1] + 200):
+        photo = photos.read(content[:length], cut=True)
+        differ = np.flatnonzero((photo.pixels != whole.pixels).any(axis=(1, 2)))
+        assert 0 < (512 - differ[0]) / 512 <= photo.lacking
+        assert np.abs(photo.pixels.astype(int) - whole.pixels).mean() < 3
+    assert photos.read(content[:-2], cut=True).lacking == 0
+    for length in (scans[-1] - 100, scans[-2] + 100, scans[2]):
+        with pytest.raises(PhotoError, match='a progressive JPEG that ends too early; whole scans are missing'):
+            photos.read(content[:length], cut=True)
+
+
+def test_a_smaller_jpeg_before_the_scans_does_not_count():
+    """A thumbnail has all its scans."""
+    content = encoded(progressive=True)
+    thumbnail = b'Exif\0\0' + encoded()[:60000]
+    content = content[:2] + b'\xff\xe1' + (2 + len(thumbnail)).to_bytes(2) + thumbnail + content[2:]
+    cut = content[: content.rindex(b'\xff\xda') - 100]
+    with pytest.raises(PhotoError, match='whole scans are missing'):
+        photos.read(cut, cut=True)
 
 
 def test_no_data_at_all_is_as_before():
