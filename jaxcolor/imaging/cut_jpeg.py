@@ -37,8 +37,8 @@ def read(file: io.BufferedReader, *, most: int = _MOST) -> tuple[Image.Image, fl
 
     Args:
       file: one that `PIL` finds truncated.
-      most: no more than the last 1 / `most` of its rows may lack, or the last row of its blocks. Of a progressive file
-        nothing may lack but the end of the last scan; if that does no more than refine, any part of it.
+      most: no more than the last 1 / `most` of its rows may lack, or the last row of its blocks in the lower half. Of a
+        progressive file nothing may lack but the end of the last scan; if that only refines, any part of it.
 
     Returns:
       The decoded picture, and the share of its rows that lack something: 0 if it is nothing but the mark of the end.
@@ -56,8 +56,8 @@ def read(file: io.BufferedReader, *, most: int = _MOST) -> tuple[Image.Image, fl
             raise PhotoError('damaged: a progressive JPEG that ends too early; whole scans are missing')
     height = image.height
     lacking = height - _first_difference(image, other)
-    blocks = 8 * max(layer[2] for layer in image.layer)
-    if not refines and lacking > max(height // most, blocks + 1):  # a row of pixels above may be mixed with it
+    blocks = 8 * max(layer[2] for layer in image.layer) + 1  # a row of pixels above may be mixed with them
+    if not refines and lacking > max(height // most, min(blocks, height // 2)):
         raise PhotoError(f'damaged: the file ends too early; {lacking} of {height} rows are missing')
     return image, lacking / height
 

@@ -522,7 +522,7 @@ def test_hostile_files(colorize, tmp_path, capsys, monkeypatch):
     cut = [line for line in err.splitlines() if line.endswith(' are missing, the rest is coloured')]
     pages = [line for line in err.splitlines() if line.startswith('page ')]
     incomplete = len(cut) + len({line.split(': ')[1] for line in pages})
-    assert 0 < len(cut) < 10
+    assert 0 < len(cut) < 30
     summary = f'{len(results)} coloured, {incomplete} incomplete; {len(paths) - len(results)} failed; '
     assert out.startswith(summary)
     assert len(results) > 50

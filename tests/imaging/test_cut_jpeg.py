@@ -64,6 +64,13 @@ def test_more_than_a_little_is_refused(share):
         photos.read(content[: -int(len(content) * share)], cut=True)
 
 
+def test_one_row_of_blocks_is_all_there_is():
+    file = io.BytesIO()
+    Image.fromarray(skimage.data.astronaut()[:12]).save(file, 'JPEG', quality=90)
+    with pytest.raises(PhotoError, match='12 of 12 rows are missing'):
+        photos.read(file.getvalue()[:-300], cut=True)
+
+
 def test_progressive_files():
     """Without the end of the last scan, which refines the lightness, all is there but a bit."""
     content = encoded(progressive=True)
