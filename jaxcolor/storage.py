@@ -7,6 +7,7 @@ import io
 import logging
 import os
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
 import fsspec
 from etils import epath
@@ -53,7 +54,8 @@ def folder(address: epath.PathLike) -> epath.Path:
 def write_atomic(path: epath.PathLike, content: bytes) -> None:
     """Write `content` to `path`; makes its folder.
 
-    Whatever happens meanwhile, the old or the new file is there, never half of it.
+    Whatever happens meanwhile, a power cut as well, the old or the new file is there, never half of it; once this
+    returns, it is the new one.
 
     Raises:
       OSError: the disk refuses.
@@ -72,17 +74,40 @@ def write_atomic(path: epath.PathLike, content: bytes) -> None:
 def open_atomic(path: epath.PathLike) -> Iterator[io.BufferedIOBase]:
     """Open a file on a disk that takes the place of `path` at the end of the block, if that raises nothing."""
     path = epath.Path(path)
+    changed = [path.parent, *(parent.parent for parent in path.parents if not parent.exists())]
     path.parent.mkdir(parents=True, exist_ok=True)
     name = path.name if len(os.fsencode(path.name)) <= _LONGEST_NAME else hashlib.sha256(os.fsencode(path)).hexdigest()
     temporary = path.with_name(f'.{name}.tmp')
     try:
         with open(temporary, 'wb') as file:  # noqa: PTH123, for etils' paths open files of another type
             yield file
+            file.flush()
+            os.fsync(file.fileno())
         temporary.replace(path)
+        for parent in changed:
+            sync(parent)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise
+
+
+def sync(path: epath.PathLike) -> None:
+    """Have the disk keep a file, or what a folder says of the files in it, before this returns."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):  # file systems that know no such thing
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def sync_tree(folder: epath.PathLike) -> None:
+    """Have the disk keep all that is in a folder."""
+    for path in (*Path(folder).rglob('*'), folder):
+        sync(path)
 
 
 def read_text(path: epath.PathLike) -> str | None:

@@ -4,6 +4,7 @@ import errno
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,6 +39,17 @@ else:
     subprocess.run([sys.executable, '-B', '-c', script, tmp_path / 'file'], check=True)
     assert [p.name for p in tmp_path.iterdir()] == ['file']
     assert read_text(tmp_path / 'file') == 'old'
+
+
+def test_nothing_is_renamed_that_the_disk_may_forget(tmp_path, monkeypatch):
+    """The content before the rename, the folders after it: in that order a power cut leaves the old file or the new."""
+    calls = []
+    synced, renamed = os.fsync, os.replace
+    monkeypatch.setattr(os, 'fsync', lambda fd: calls.append(str(Path(f'/proc/self/fd/{fd}').readlink())) or synced(fd))
+    monkeypatch.setattr(os, 'replace', lambda *paths: calls.append('rename') or renamed(*paths))
+    write_atomic(tmp_path / 'new' / 'file', b'content')
+    folder = str(tmp_path / 'new')
+    assert calls == [f'{folder}/.file.tmp', 'rename', folder, str(tmp_path)]
 
 
 def test_a_folder_in_the_way_leaves_nothing_else(tmp_path):

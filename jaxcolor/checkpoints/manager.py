@@ -6,6 +6,7 @@ import gc
 import json
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -16,16 +17,19 @@ import orbax.checkpoint as ocp
 from etils import epath
 from orbax.checkpoint import checkpoint_managers
 
-from jaxcolor.checkpoints import msgpack_handler
+from jaxcolor.checkpoints import manifest, msgpack_handler
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation.scores import goodness
-from jaxcolor.storage import explain_bucket, is_bucket, move_folder
+from jaxcolor.storage import explain_bucket, is_bucket, move_folder, sync, sync_tree
 
 _LOG = logging.getLogger(__name__)
 
 # In a bucket no folder is renamed at once: there this file, written last, tells a checkpoint from half of one.
 _COMMIT = ocp.path.atomicity.COMMIT_SUCCESS_FILE
+
+# On a disk a checkpoint is moved here, at once, before it is deleted file by file: half of one is never taken for one.
+_DELETED = '.deleted'
 
 
 def complete_steps(folder: epath.Path) -> list[int]:
@@ -37,6 +41,13 @@ def complete_steps(folder: epath.Path) -> list[int]:
     with explain_bucket(folder, 'read'):
         found = [path for path in (folder.iterdir() if folder.is_dir() else ()) if path.name.isdigit()]
         return sorted(int(path.name) for path in found if not is_bucket(path) or (path / _COMMIT).exists())
+
+
+class _Manager(ocp.CheckpointManager):
+    """Orbax' manager, which takes scores from manifests: its own file of them stops it if it is empty."""
+
+    def metrics(self, step: int) -> dict[str, int | float]:
+        return manifest.read_scores(self.directory / str(step))
 
 
 class Checkpoints:
@@ -62,17 +73,20 @@ class Checkpoints:
         self._by_msgpack = msgpack_handler.is_needed(folder)
         self._metric = metric
         by_file = _committed_by_file() if self._by_msgpack else {}
-        self._hook_before, sys.unraisablehook = sys.unraisablehook, partial(_hush, sys.unraisablehook)
+        self._resources = contextlib.ExitStack()
+        self._resources.enter_context(hushed())
         newest = checkpoint_managers.LatestN(n=keep)
         best = checkpoint_managers.BestN(n=1, get_metric_fn=self._goodness)
         options = ocp.CheckpointManagerOptions(
-            best_fn=self._goodness,
             preservation_policy=checkpoint_managers.AnyPreservationPolicy([newest, best]),
             cleanup_tmp_directories=True,
+            todelete_subdir=None if is_bucket(self.path) else _DELETED,
+            async_options=ocp.options.AsyncOptions(post_finalization_callback=self._sync),
             **by_file,
         )
+        self._settle()
         with explain_bucket(self.path, 'opened'):
-            self._manager = ocp.CheckpointManager(self.path, options=options)
+            self._manager = _Manager(self.path, options=options)
 
     def _goodness(self, scores: Mapping[str, int | float]) -> float:
         return goodness(self._metric, scores)
@@ -89,9 +103,15 @@ class Checkpoints:
           UserError: the disk is full or refuses; what was saved before stays.
         """
         with self._explain_failure():
-            joined = parallel.join_copies(state)
-            item = msgpack_handler.MsgpackSave(joined) if self._by_msgpack else ocp.args.StandardSave(joined)
-            self._manager.save(step, args=ocp.args.Composite(state=item), metrics=dict(scores or {}))
+            self._manager.wait_until_finished()
+            self._settle()
+            # One copy, of which Orbax writes that of the first host. Of arrays on devices it would write a part of
+            # each copy, and statistics need not be the same in all.
+            fetched, scores = jax.device_get(state), dict(scores or {})
+            contents = manifest.encode(fetched, scores) if jax.process_index() == 0 else {}
+            item = msgpack_handler.MsgpackSave(fetched) if self._by_msgpack else ocp.args.StandardSave(fetched)
+            items = {'state': item, manifest.ITEM: ocp.args.JsonSave(contents)}
+            self._manager.save(step, args=ocp.args.Composite(**items), metrics=scores)
 
     def restore(self, target: Any, *, best: bool = False) -> tuple[int, Any] | None:
         """Return the step and the state of the newest checkpoint that can be read; None if there is none.
@@ -114,19 +134,16 @@ class Checkpoints:
         item = msgpack_handler.MsgpackRestore(abstract) if self._by_msgpack else ocp.args.StandardRestore(abstract)
         unreadable: dict[int, str] = {}
         for step in order:
-            reason = ''
             try:
-                restored = self._manager.restore(step, args=ocp.args.Composite(state=item))
+                state = self._read(step, item, abstract)
             except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
-                reason = first_line(error)
-            if not parallel.all_agree(not reason):
-                unreadable[step] = reason or 'another host can not read it'
+                unreadable[step] = first_line(error)
             else:
                 for broken, reason in unreadable.items():
                     _LOG.warning('checkpoint %d is broken and set aside, taking %d: %s', broken, step, reason)
                     self._set_aside(broken)
-                return step, parallel.replicate_local(restored.state)
-            gc.collect()  # now, while `_hush` listens, the reads that Orbax left unfinished complain
+                return step, state
+            gc.collect()  # now, while `hushed` listens, the reads that Orbax left unfinished complain
         if unreadable:
             step, reason = next(iter(unreadable.items()))
             raise UserError(
@@ -134,6 +151,18 @@ class Checkpoints:
                 'move that folder away to train from the start'
             )
         return None
+
+    def _read(self, step: int, item: ocp.args.CheckpointArgs, abstract: Any) -> Any:
+        """Return a state as it was saved, on this host's devices; some error on every host if any can't."""
+        with _agreed():
+            saved = manifest.read(self.path / str(step))
+            if not self._by_msgpack:
+                manifest.check_shapes(self.path / str(step) / 'state', abstract)
+        with _agreed():
+            restored = self._manager.restore(step, args=ocp.args.Composite(state=item)).state
+            state = parallel.replicate_local(restored)
+            manifest.verify(saved, jax.device_get(state))
+        return state
 
     def wait(self) -> None:
         """Wait until everything is on disk.
@@ -143,6 +172,7 @@ class Checkpoints:
         """
         with self._explain_failure():
             self._manager.wait_until_finished()
+            self._settle()
 
     def close(self) -> None:
         """Wait as `wait` does, and let go of the folder."""
@@ -150,14 +180,27 @@ class Checkpoints:
             self.wait()
         finally:
             self._manager.close()
-            sys.unraisablehook = self._hook_before
+            self._resources.close()
 
     def _recorded(self, step: int) -> float:
-        return self._goodness(self._manager.metrics(step) or {})
+        return self._goodness(manifest.read_scores(self.path / str(step)))
+
+    def _sync(self) -> None:
+        """Have the disk keep what has been written, which Orbax calls before it gives it the name of a checkpoint."""
+        if jax.process_index() == 0 and not is_bucket(self.path):
+            for unfinished in self.path.glob('*.orbax-checkpoint-tmp*'):
+                sync_tree(unfinished)
+
+    def _settle(self) -> None:
+        """Have the disk keep the names of the checkpoints; what it then needs no more is deleted."""
+        if jax.process_index() == 0 and not is_bucket(self.path) and self.path.is_dir():
+            sync(self.path)
+            shutil.rmtree(self.path / _DELETED, ignore_errors=True)
 
     def _set_aside(self, step: int) -> None:
         if jax.process_index() == 0:
-            move_folder(self.path / str(step), self.path / f'{step}.corrupt')
+            places = (self.path / f'{step}.corrupt{number}' for number in ('', *range(2, 1000)))
+            move_folder(self.path / str(step), next(place for place in places if not place.exists()))
         parallel.wait_for_all(f'checkpoint {step} is set aside')
         self._manager.reload()
 
@@ -177,6 +220,18 @@ class Checkpoints:
             ) from error
 
 
+@contextlib.contextmanager
+def _agreed() -> Iterator[None]:
+    """Fail on every host if the block fails on one, before any waits for what it will not do."""
+    try:
+        yield
+    except Exception:
+        parallel.all_agree(False)
+        raise
+    if not parallel.all_agree(True):
+        raise ValueError('another host can not read it')
+
+
 def _committed_by_file() -> dict[str, Any]:
     """Return the option that has Orbax write `_COMMIT` in s3:// too, as it does in gs://."""
     if not hasattr(ocp.options, 'AtomicityOptions'):
@@ -192,6 +247,17 @@ def first_line(error: Exception) -> str:
     text = str(error) or repr(error)
     full = os.strerror(errno.ENOSPC)  # TensorStore says it at the end of several lines
     return full if full in text else text.splitlines()[0][:200]
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Keep Orbax from printing what it forgot to stop, see `_hush`."""
+    before = sys.unraisablehook
+    sys.unraisablehook = partial(_hush, before)
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _hush(hook: Callable[[Any], object], complaint: Any) -> None:

@@ -1,6 +1,6 @@
 """A generator as a run left it: rebuilt from `config.json` and one checkpoint, without what training needs."""
 
-import json
+import gc
 import logging
 from typing import Any
 
@@ -14,8 +14,8 @@ from flax import linen as nn
 
 from jaxcolor import config as configs
 from jaxcolor import storage, weights
-from jaxcolor.checkpoints import msgpack_handler
-from jaxcolor.checkpoints.manager import complete_steps, first_line
+from jaxcolor.checkpoints import manifest, msgpack_handler
+from jaxcolor.checkpoints.manager import complete_steps, first_line, hushed
 from jaxcolor.checkpoints.model import Model, build
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation.scores import goodness
@@ -83,11 +83,7 @@ def _order(folder: epath.Path, config: ml_collections.ConfigDict, checkpoint: st
 
 
 def _recorded(checkpoint: epath.Path, config: ml_collections.ConfigDict) -> float:
-    try:
-        scores = json.loads((checkpoint / 'metrics' / 'metrics').read_text())
-    except (OSError, ValueError):
-        scores = {}
-    return goodness(config.early_stopping.metric, scores)
+    return goodness(config.early_stopping.metric, manifest.read_scores(checkpoint))
 
 
 def _first_readable(folder: epath.Path, steps: list[int], wanted: dict[str, Any]) -> tuple[int, dict[str, Any]]:
@@ -96,19 +92,24 @@ def _first_readable(folder: epath.Path, steps: list[int], wanted: dict[str, Any]
     reasons: list[str] = []
     # Orbax refuses relative paths; `resolve` would mistake a bucket's address for one.
     folder = folder if storage.is_bucket(folder) else folder.resolve()
-    with ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
+    with hushed(), ocp.Checkpointer(ocp.PyTreeCheckpointHandler()) as checkpointer:
         for step in steps:
             try:
                 item = folder / str(step) / 'state'
-                whole = msgpack_handler.is_needed(item)
-                found = msgpack_handler.read(item, wanted) if whole else checkpointer.restore(item, args=arguments)
-                _check(wanted, found)  # a partial restore leaves out what is not there, and takes any shape
+                saved = manifest.read(folder / str(step))
+                if msgpack_handler.is_needed(item):
+                    found = msgpack_handler.read(item, wanted)
+                else:
+                    manifest.check_shapes(item, wanted)  # a partial restore takes any
+                    found = checkpointer.restore(item, args=arguments)
+                manifest.verify(saved, found)
             except Exception as error:  # Orbax and TensorStore share no class of errors for broken data.
                 reasons.append(f'{step}: {first_line(error)}')
-                continue
-            for reason in reasons:
-                _LOG.warning('checkpoint %s; taking %d', reason, step)
-            return step, found
+            else:
+                for reason in reasons:
+                    _LOG.warning('checkpoint %s; taking %d', reason, step)
+                return step, found
+            gc.collect()  # now, while `hushed` listens
     raise UserError(f'no checkpoint in {folder} can be read as the model of its config.json ({reasons[0]})')
 
 
@@ -117,17 +118,3 @@ def _shapes_of(config: ml_collections.ConfigDict, generator: nn.Module) -> dict[
     size = config.data.image_size
     x = jnp.zeros((1, size, size, 1), jnp.float32)
     return jax.eval_shape(lambda: generator.init(jax.random.key(0), x, train=False))
-
-
-def _check(wanted: Any, found: Any) -> None:
-    """ValueError unless `found` has the arrays of `wanted`, in its shapes."""
-    arrays = {_name(path): array for path, array in jax.tree_util.tree_leaves_with_path(found)}
-    for path, shape in jax.tree_util.tree_leaves_with_path(wanted):
-        name, array = _name(path), arrays.get(_name(path))
-        if not isinstance(array, np.ndarray) or array.shape != shape.shape:
-            has = f'is {array.shape}' if isinstance(array, np.ndarray) else 'is missing'
-            raise ValueError(f'{name} {has}, should be {shape.shape}')
-
-
-def _name(path: Any) -> str:
-    return jax.tree_util.keystr(path, simple=True, separator='/')

@@ -96,7 +96,7 @@ def test_the_best_is_restored_and_then_the_next_best(tmp_path, metric, scores, o
 def test_a_checkpoint_whose_scores_are_lost_is_the_last_choice(tmp_path):
     with saved(tmp_path, 1, 2, 3, scores={1: {'psnr': 20.0}, 2: {'psnr': 30.0}, 3: {'psnr': 25.0}}):
         pass
-    shutil.rmtree(tmp_path / 'checkpoints' / '2' / 'metrics')
+    shutil.rmtree(tmp_path / 'checkpoints' / '2' / 'manifest')
     with contextlib.closing(Checkpoints(tmp_path, metric='psnr')) as checkpoints:
         assert checkpoints.restore(state(0), best=True)[0] == 3
 
