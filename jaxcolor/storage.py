@@ -117,9 +117,15 @@ def read_text(path: epath.PathLike) -> str | None:
       OSError: the disk refuses.
       UserError: the bucket refuses.
     """
+    content = read_bytes(path)
+    return None if content is None else content.decode(errors='replace')
+
+
+def read_bytes(path: epath.PathLike) -> bytes | None:
+    """Return what is in the file `path` as `read_text` does, byte for byte."""
     path = epath.Path(path)
     with explain_bucket(path, 'read'):
-        return path.read_text() if path.exists() else None
+        return path.read_bytes() if path.exists() else None
 
 
 def move_folder(source: epath.Path, target: epath.Path) -> None:

@@ -96,8 +96,20 @@ class Checkpoints:
         """The steps of the complete checkpoints, oldest first."""
         return sorted(self._manager.all_steps())
 
-    def save(self, step: int, state: Any, scores: Mapping[str, int | float] | None = None) -> None:
-        """Start to save `state`, with its evaluation if it has one; returns when its arrays may be overwritten.
+    def save(
+        self,
+        step: int,
+        state: Any,
+        scores: Mapping[str, int | float] | None = None,
+        train_metrics: Mapping[str, int | float] | None = None,
+    ) -> None:
+        """Start to save `state`; returns when its arrays may be overwritten.
+
+        Args:
+          step: of the state.
+          state: replicated arrays.
+          scores: of its evaluation, if it has one.
+          train_metrics: of the steps since the last log, see `train_metrics.to_json`.
 
         Raises:
           UserError: the disk is full or refuses; what was saved before stays.
@@ -108,7 +120,7 @@ class Checkpoints:
             # One copy, of which Orbax writes that of the first host. Of arrays on devices it would write a part of
             # each copy, and statistics need not be the same in all.
             fetched, scores = jax.device_get(state), dict(scores or {})
-            contents = manifest.encode(fetched, scores) if jax.process_index() == 0 else {}
+            contents = manifest.encode(fetched, scores, train_metrics or {}) if jax.process_index() == 0 else {}
             item = msgpack_handler.MsgpackSave(fetched) if self._by_msgpack else ocp.args.StandardSave(fetched)
             items = {'state': item, manifest.ITEM: ocp.args.JsonSave(contents)}
             self._manager.save(step, args=ocp.args.Composite(**items), metrics=scores)
@@ -163,6 +175,12 @@ class Checkpoints:
             state = parallel.replicate_local(restored)
             manifest.verify(saved, jax.device_get(state))
         return state
+
+    def train_metrics(self, step: int) -> dict[str, int | float]:
+        """Return what `save` was given as such; nothing of a checkpoint of a version that kept none."""
+        found = manifest.read(self.path / str(step)) if jax.process_index() == 0 else None
+        text = parallel.broadcast_str(json.dumps(found.train_metrics if found else {}))
+        return dict(json.loads(text or '{}'))
 
     def wait(self) -> None:
         """Wait until everything is on disk.

@@ -25,11 +25,16 @@ class Manifest(NamedTuple):
 
     arrays: dict[str, str]  # SHA-256, by the array's place in the state
     scores: dict[str, int | float]  # of its evaluation; none if it had none
+    train_metrics: dict[str, int | float]  # of the steps since the last log; none if it was logged
 
 
-def encode(state: Any, scores: Mapping[str, int | float]) -> dict[str, Any]:
+def encode(state: Any, scores: Mapping[str, int | float], train_metrics: Mapping[str, int | float]) -> dict[str, Any]:
     """Return the manifest of a state on the host, as JSON, with a SHA-256 of its own."""
-    content = {'arrays': {name: _digest(array) for name, array in _named(state)}, 'scores': dict(scores)}
+    content = {
+        'arrays': {name: _digest(array) for name, array in _named(state)},
+        'scores': dict(scores),
+        'train_metrics': dict(train_metrics),
+    }
     return content | {'sha256': _own_digest(content)}
 
 
@@ -47,7 +52,7 @@ def read(checkpoint: epath.Path) -> Manifest | None:
     try:
         content = json.loads(path.read_bytes())
         own = content.pop('sha256')
-        found = Manifest(content['arrays'], content['scores'])
+        found = Manifest(content['arrays'], content['scores'], content['train_metrics'])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError('its manifest is damaged') from error
     if own != _own_digest(content):

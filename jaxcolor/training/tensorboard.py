@@ -10,26 +10,34 @@ from etils import epath
 from jaxtyping import UInt8
 from tensorboardX import summary
 from tensorboardX.event_file_writer import EventsWriter
-from tensorboardX.proto.event_pb2 import Event, SessionLog
+from tensorboardX.proto.event_pb2 import Event
 from tensorboardX.proto.summary_pb2 import Summary
 
 from jaxcolor.storage import is_bucket, write_atomic
 
 _FLUSH_SECONDS = 60
+_NAMES = 'events.out.tfevents.*'
 
 
 class TensorBoard:
     """An events file. (`SummaryWriter` has a thread of its own, whose errors nobody can catch.)"""
 
-    def __init__(self, folder: epath.PathLike, step: int):
-        """Open a new file in `folder`; TensorBoard then hides what earlier files there say of steps past `step`."""
+    def __init__(self, folder: epath.PathLike):
+        """Open a new file in `folder`."""
         self._folder = epath.Path(folder)
         # A bucket takes no bytes that come later: there, all that has been written is put again at each flush.
         self._local = tempfile.TemporaryDirectory(prefix='jaxcolor-events-') if is_bucket(folder) else None
-        self._writer = EventsWriter(str(epath.Path(self._local.name if self._local else folder) / 'events'))
+        self._earlier = list(self._folder.glob(_NAMES)) if self._folder.exists() else []
+        self._writer = EventsWriter(
+            str(epath.Path(self._local.name if self._local else folder) / 'events'), f'.{time.time_ns()}'
+        )
         self._flushed = 0.0
-        if step:
-            self._write(Event(step=step + 1, session_log=SessionLog(status=SessionLog.START)))
+
+    def replace_earlier(self) -> None:
+        """Delete the files that were there before, for this one says all that they said."""
+        self.flush()
+        for path in self._earlier:
+            path.unlink(missing_ok=True)
 
     def add_scalars(self, section: str, step: int, values: Mapping[str, int | float]) -> None:
         """Add numbers, as `section/name`."""

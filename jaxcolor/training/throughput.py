@@ -2,7 +2,8 @@
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 import jax
 import numpy as np
@@ -14,17 +15,21 @@ from jaxcolor.training import train_metrics
 from jaxcolor.training.device_cache import DeviceCache
 from jaxcolor.training.host_batches import HostBatches
 
+NOTHING: Mapping[str, int | float] = MappingProxyType({})
+
 
 class Throughput:
     """Mean losses and speed over the steps since the last `read`."""
 
-    def __init__(self, pictures_per_step: int, *, adversarial: bool):
+    def __init__(self, pictures_per_step: int, before: Mapping[str, int | float] = NOTHING, *, adversarial: bool):
+        """Begin with the losses of steps `before`, as `train_metrics.to_json` has them."""
         self._pictures_per_step, self._adversarial = pictures_per_step, adversarial
         self._unreadable = 0
-        self._restart()
+        self._restart(before)
 
-    def _restart(self) -> None:
-        self.metrics: metrics.Collection = parallel.replicate(train_metrics.empty(adversarial=self._adversarial))
+    def _restart(self, before: Mapping[str, int | float] = NOTHING) -> None:
+        collected = train_metrics.from_json(before, adversarial=self._adversarial)
+        self.metrics: metrics.Collection = parallel.replicate(collected)
         jax.block_until_ready(self.metrics)
         self._steps, self._waited, self._started = 0, 0.0, time.perf_counter()
 

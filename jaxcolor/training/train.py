@@ -11,6 +11,7 @@ import ml_collections
 from etils import epath
 
 from jaxcolor import config as configs
+from jaxcolor.checkpoints.lock import locked
 from jaxcolor.checkpoints.manager import Checkpoints
 from jaxcolor.checkpoints.workdir import check_model, claim, stored
 from jaxcolor.color.spaces import Space
@@ -62,9 +63,11 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     renew = batch_statistics.make_renew(config, dataset, system, schedule)
     # A new run's weights are read before it leaves anything behind, for there may be something wrong with them.
     fresh = create(config, system) if before is None else None
-    claim(workdir, config, before)
     metric = config.early_stopping.metric
-    with contextlib.closing(Checkpoints(workdir, keep=config.keep, metric=metric)) as checkpoints:
+    with contextlib.ExitStack() as resources:
+        check_owner = resources.enter_context(locked(workdir))
+        claim(workdir, config, before)
+        checkpoints = resources.enter_context(contextlib.closing(Checkpoints(workdir, keep=config.keep, metric=metric)))
         restored = checkpoints.restore(abstract_state(config, system))
         step, state = restored or (0, fresh or create(config, system))
         with (
@@ -72,7 +75,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
             Records(workdir, step) as records,
             Console(step, schedule.total) as console,
         ):
-            run = _Run(config, dataset, schedule, system, renew, validate, checkpoints, records, console)
+            run = _Run(config, dataset, schedule, system, renew, validate, checkpoints, records, console, check_owner)
             done = step >= schedule.total or run.out_of_patience()
             if step:
                 verb = 'nothing left to do in' if done else 'resuming'
@@ -100,6 +103,7 @@ class _Run(NamedTuple):
     checkpoints: Checkpoints
     records: Records
     console: Console
+    check_owner: Callable[[], None]
 
     def train(self, state: TrainState) -> None:
         """Train from `state` to the end of the schedule, or until early stopping.
@@ -108,7 +112,8 @@ class _Run(NamedTuple):
           InterruptedRunError: a signal came; the state is saved.
         """
         done = int(state.step)
-        inputs = self.config, self.dataset, self.system, state, self.schedule
+        unlogged = self.checkpoints.train_metrics(done) if done else {}
+        inputs = self.config, self.dataset, self.system, state, self.schedule, unlogged
         with cluster.stop_requests() as asked_to_stop:
             for step, state, throughput in train_steps(*inputs):
                 self.console.advance(step - done)
@@ -124,10 +129,13 @@ class _Run(NamedTuple):
                 with throughput.paused():
                     replica_check.check(step, state.learned)
                     if saving:
+                        self.check_owner()
                         train_metrics.check_finite(step, state)
                         used = self.renew(state)
                         scores = self.evaluate(step, used) if evaluating else None
-                        self.checkpoints.save(step, used, scores)
+                        self.records.sync()
+                        unlogged = {} if logging else train_metrics.to_json(throughput.metrics)
+                        self.checkpoints.save(step, used, scores, unlogged)
                 if signum:
                     self.checkpoints.wait()
                     raise InterruptedRunError(signum, f'saved step {step} in {self.checkpoints.path}')

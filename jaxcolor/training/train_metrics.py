@@ -1,5 +1,6 @@
 """Loss terms summed up on the device between two looks at them, so that no step waits for the host."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import flax
@@ -7,6 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from clu import metrics
+from flax import serialization
+from flax.traverse_util import flatten_dict, unflatten_dict
 from jaxtyping import Array, Bool, Int
 
 from jaxcolor.training.accumulation import Terms
@@ -89,6 +92,22 @@ def means(collected: metrics.Collection) -> dict[str, float]:
     if first < _NEVER:
         raise NonFiniteError(first, [name for name, step in broken.items() if step == first])
     return {name: float(value) for name, value in values.items() if name in broken}
+
+
+def to_json(collected: metrics.Collection) -> dict[str, int | float]:
+    """Fetch metrics, as numbers by dotted names, from which `from_json` makes them again bit for bit."""
+    tree = serialization.to_state_dict(jax.device_get(collected))
+    return {name: value.item() for name, value in flatten_dict(tree, sep='.').items()}
+
+
+def from_json(values: Mapping[str, int | float], *, adversarial: bool) -> metrics.Collection:
+    """Return the metrics that `to_json` wrote; empty ones where those were of other terms, or there were none."""
+    new = empty(adversarial=adversarial)
+    tree = flatten_dict(serialization.to_state_dict(new), sep='.')
+    if tree.keys() != values.keys():
+        return new
+    found = {name: jnp.asarray(values[name], array.dtype) for name, array in tree.items()}
+    return serialization.from_state_dict(new, unflatten_dict(found, sep='.'))
 
 
 def check_finite(step: int, state: Any) -> None:

@@ -1,7 +1,7 @@
 """The update of all devices by one or several training steps, and the steps of a run one after the other."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
@@ -16,14 +16,19 @@ from jaxcolor.training.device_cache import DeviceCache
 from jaxcolor.training.host_batches import HostBatches
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import System, TrainState
-from jaxcolor.training.throughput import Throughput
+from jaxcolor.training.throughput import NOTHING, Throughput
 from jaxcolor.training.train_step import train_step
 
 Order = Callable[[Int32[Array, ''], int, Int32[Array, '']], Int32[Array, 'steps b']]
 
 
 def train_steps(
-    config: ml_collections.ConfigDict, dataset: Dataset, system: System, state: TrainState, schedule: Schedule
+    config: ml_collections.ConfigDict,
+    dataset: Dataset,
+    system: System,
+    state: TrainState,
+    schedule: Schedule,
+    unlogged: Mapping[str, int | float] = NOTHING,
 ) -> Iterator[tuple[int, TrainState, Throughput]]:
     """Yield the number of a step with the state after it, from the step of `state` on to the last.
 
@@ -36,6 +41,7 @@ def train_steps(
       system: the static half.
       state: where to start, replicated.
       schedule: when a state is asked for, and the loss changes.
+      unlogged: losses of the steps before that no log has; see `train_metrics.to_json`.
 
     Raises:
       UserError: see `pipeline.train_batches` and `DeviceCache.load`.
@@ -57,7 +63,7 @@ def train_steps(
             for steps in (1, config.steps_per_call)
         }
         compiled = set()
-        throughput = Throughput(config.data.batch_size, adversarial=adversarial)
+        throughput = Throughput(config.data.batch_size, unlogged, adversarial=adversarial)
         while step < end:
             # One by one where a whole call does not fit: each other length would be another program.
             steps = config.steps_per_call
@@ -69,6 +75,7 @@ def train_steps(
             compiled.add(steps)
             step += steps
             yield step, state, throughput
+        unlogged = NOTHING
 
 
 def make_update(

@@ -236,14 +236,14 @@ def events(folder):
 
 def test_events_are_those_of_a_disk(workdir, tmp_path):
     for folder in (workdir, tmp_path):
-        board = TensorBoard(folder, 5)
+        board = TensorBoard(folder)
         board.add_scalars('losses', 6, {'generator': 0.5, 'discriminator': 2})
         board.flush()
-        assert len(events(folder)) == 4
+        assert len(events(folder)) == 3
         board.add_picture('samples', 6, np.zeros((8, 8, 3), np.uint8))
         board.close()
     assert events(workdir) == events(tmp_path)
-    assert len(events(tmp_path)) == 5
+    assert len(events(tmp_path)) == 4
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Runs in one process: what they leave behind, how they go on, how they end."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -15,14 +16,16 @@ from safetensors.numpy import save_file
 from tensorboardX.proto import event_pb2
 
 from jaxcolor import config as configs
+from jaxcolor.checkpoints.lock import locked
 from jaxcolor.checkpoints.manager import Checkpoints
 from jaxcolor.color.spaces import Lab
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import InterruptedRunError, UserError
 from jaxcolor.evaluation.evaluate import score_names
 from jaxcolor.evaluation.report import table
-from jaxcolor.training import train
+from jaxcolor.training import records, train, train_metrics
 from jaxcolor.training.state import build_system, create_state
+from jaxcolor.training.tensorboard import TensorBoard
 
 
 @pytest.fixture(scope='module')
@@ -130,6 +133,80 @@ def test_a_signal_saves_and_ends(config, tmp_path, monkeypatch):
     assert ended.value.signum == signal.SIGTERM
     assert (tmp_path / 'checkpoints' / '3').is_dir()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
+def interrupted(monkeypatch, at):
+    """Have SIGTERM come once, as step `at` is saved or logged."""
+    log, sent = train_metrics.means, []
+
+    def signal_and_log(collected):
+        if not sent and len(calls) + 1 == at:
+            sent.append(os.kill(os.getpid(), signal.SIGTERM))
+        calls.append(collected)
+        return log(collected)
+
+    calls = []
+    monkeypatch.setattr(train_metrics, 'means', signal_and_log)
+
+
+def told(workdir):
+    """Every scalar in TensorBoard's files that is no measure of speed, as often as it is there."""
+    scalars = []
+    for path in workdir.glob('events.out.tfevents.*'):
+        data = path.read_bytes()
+        while data:
+            (length,) = struct.unpack('<Q', data[:8])
+            event = event_pb2.Event.FromString(data[12 : 12 + length])
+            data = data[16 + length :]
+            scalars += [(v.tag, event.step, v.simple_value) for v in event.summary.value if v.HasField('simple_value')]
+    return sorted(scalar for scalar in scalars if not scalar[0].endswith(SPEED))
+
+
+SPEED = ('images_per_second', 'input_wait')
+
+
+def recorded(workdir, name):
+    return [{k: v for k, v in line.items() if k not in SPEED} for line in lines(workdir / name)]
+
+
+def test_records_are_those_of_a_run_that_nothing_disturbed(config, tmp_path, monkeypatch):
+    """After a signal between two log lines, and a kill that left lines past its checkpoint and half of one."""
+    config.update(num_steps=12, eval_every=6, checkpoint_every=5, log_every=4)
+    whole, parts = tmp_path / 'whole', tmp_path / 'parts'
+    train.train(config, whole)
+
+    with monkeypatch.context() as patch:
+        interrupted(patch, at=1)  # while step 4 is logged, so that it ends after step 5
+        with pytest.raises(InterruptedRunError, match='saved step 5'):
+            train.train(config, parts)
+    with (parts / 'losses.jsonl').open('a') as file:
+        file.write('{"step": 6, "generator_loss": 9.9}\n{"step": 8, "gen')
+    with contextlib.closing(TensorBoard(parts)) as board:
+        board.add_scalars('losses', 6, {'generator_loss': 9.9})
+    inode = (parts / 'losses.jsonl').stat().st_ino
+    train.train(config, parts)
+    assert (parts / 'losses.jsonl').stat().st_ino != inode
+    for name in ('losses.jsonl', 'evaluations.jsonl'):
+        assert recorded(parts, name) == recorded(whole, name)
+    assert told(parts) == told(whole)
+    assert len(told(whole)) == len(set(told(whole))) > 30
+
+
+def test_losses_are_appended(config, tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr(records, 'write_atomic', lambda path, content: written.append(path.name))
+    with records.Records(tmp_path, 0) as run:
+        for step in (1, 2):
+            run.losses(step, {'generator_loss': 0.5})
+        assert [line['step'] for line in lines(tmp_path / 'losses.jsonl')] == [1, 2]
+    assert written == ['losses.jsonl', 'evaluations.jsonl']
+
+
+def test_a_second_run_in_the_same_place_is_refused(config, tmp_path):
+    with locked(tmp_path), pytest.raises(UserError, match=f'{tmp_path} is in use by process {os.getpid()}'):
+        train.train(config, tmp_path)
+    assert not (tmp_path / 'config.json').exists()
+    train.train(config, tmp_path)
 
 
 def test_loss_that_is_not_finite_stops_the_run(config, tmp_path):
