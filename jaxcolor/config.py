@@ -15,6 +15,7 @@ from jaxcolor.errors import UserError
 # Fields that decide which arrays a checkpoint holds and what they mean. A work directory belongs to one setting of
 # these; the rest of a palette may change, for how it is decoded and weighed is no part of the model.
 _MODEL_FIELDS = ('space', 'generator', 'discriminator', 'generator_optimizer.name', 'discriminator_optimizer.name')
+_PARTS = ('space', 'generator', 'discriminator')
 _FREE_FIELDS = (
     'space.temperature',
     'space.rebalance',
@@ -164,6 +165,48 @@ def to_json(config: ml_collections.ConfigDict) -> str:
 def from_json(text: str) -> ml_collections.ConfigDict:
     """Return the config that `to_json` wrote."""
     return ml_collections.ConfigDict(json.loads(text))
+
+
+def parse(text: str) -> ml_collections.ConfigDict:
+    """Return the config of a `config.json`, whoever wrote it: fields that an older version lacked have their defaults.
+
+    Raises:
+      ValueError: what is wrong with it, for a sentence that begins with its path.
+      UserError: it names a part that is not known.
+    """
+    try:
+        content = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f'is not JSON ({error})') from error
+    if not isinstance(content, dict):
+        raise ValueError('holds no config, which is an object of fields')
+    for section, value in default().items():
+        found = content.get(section, {})
+        if isinstance(value, ml_collections.ConfigDict) and not isinstance(found, dict):
+            if section != 'discriminator' or found is not None:
+                raise ValueError(f'is no config: {section}={found!r} has no fields')
+        elif section in _PARTS and not isinstance(found.get('name'), str):
+            raise ValueError(f'is no config: {section}.name={found.get("name")!r} is no name')
+    present = dict(leaves(content))
+    for field, value in defaults(ml_collections.ConfigDict(content)).items():
+        *sections, name = field.split('.')
+        if field in present:
+            if not _is_like(value, present[field], strict=not {*sections} & {*_PARTS}):
+                raise ValueError(f'is no config: {field}={present[field]!r} is not like {value!r}')
+        elif not sections or isinstance(content.setdefault(sections[0], {}), dict):
+            (content[sections[0]] if sections else content)[name] = value
+    return ml_collections.ConfigDict(content)
+
+
+def _is_like(default_value: Any, value: Any, *, strict: bool) -> bool:
+    """Whether `value` has the type of a default; any number for a whole one, unless strict."""
+    if default_value is None:
+        return True
+    if isinstance(default_value, bool) or isinstance(value, bool):
+        return isinstance(default_value, bool) and isinstance(value, bool)
+    if isinstance(default_value, int | float):
+        return isinstance(value, int) or (isinstance(value, float) and not (strict and isinstance(default_value, int)))
+    return isinstance(value, type(default_value))
 
 
 def leaves(tree: Any, prefix: str = '') -> Iterator[tuple[str, Any]]:

@@ -40,27 +40,40 @@ def main(argv: list[str]) -> None:
     if _MULTIHOST.value:
         cluster.introduce(_LOG, _CONFIG.value.data.batch_size)
     try:
+        from jaxcolor.checkpoints.workdir import overridden
         from jaxcolor.evaluation.report import table
         from jaxcolor.training import train  # after `join`, which must come before any device is touched
     except ModuleNotFoundError as error:
         raise missing_package(error, 'training', 'train') from error
 
-    run = train.train if _MODE.value == 'train' else train.evaluate_run
-    scores = run(_CONFIG.value, workdir)
+    if _MODE.value == 'train':
+        scores = train.train(_CONFIG.value, workdir)
+        pictures = f'{workdir}/samples/{scores["step"]}.png   {workdir}/curves.png'
+    else:
+        fields = config_flags.get_override_values(flags.FLAGS['config']) | dict.fromkeys(_cleared(sys.argv))
+        config = overridden(workdir, _CONFIG.value, fields)
+        scores = train.evaluate_run(config, workdir)
+        pictures = str(train.evaluation_picture(config, workdir, int(scores['step'])))
     if jax.process_index() == 0:
-        print(f'{table(scores)}\n\n{workdir}/samples/{scores["step"]}.png   {workdir}/curves.png')
+        print(f'{table(scores)}\n\n{pictures}')
 
 
 def _parse_flags(argv: list[str]) -> list[str]:
     # absl's flags of numbers take no None, which optional fields may be.
-    cleared = [word for word in argv if word.startswith('--config.') and word.endswith('=None')]
+    cleared = _cleared(argv)
     try:
-        rest = flags.FLAGS(by_experiments([word for word in argv if word not in cleared]))
-        for word in cleared if _CONFIG.value is not None else ():
-            configs.clear(_CONFIG.value, word.removeprefix('--config.').removesuffix('=None'))
+        rest = flags.FLAGS(by_experiments([word for word in argv if word not in cleared.values()]))
+        for field in cleared if _CONFIG.value is not None else ():
+            configs.clear(_CONFIG.value, field)
         return rest
     except (flags.Error, AttributeError, KeyError, TypeError, ValueError, SyntaxError) as error:
         raise UserError(f'{error}\nsee --help, and jaxcolor/config.py for the fields of --config') from error
+
+
+def _cleared(argv: list[str]) -> dict[str, str]:
+    """Return the fields that a command line sets to None, each with its word."""
+    words = (word for word in argv if word.startswith('--config.') and word.endswith('=None'))
+    return {word.removeprefix('--config.').removesuffix('=None'): word for word in words}
 
 
 def by_experiments(argv: list[str]) -> list[str]:

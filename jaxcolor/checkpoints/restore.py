@@ -60,9 +60,9 @@ def _read_config(root: epath.Path) -> ml_collections.ConfigDict:
             f'directory of a training run, such as runs/quickstart, or one of {", ".join(weights.names())}'
         )
     try:
-        return configs.from_json(text)
+        return configs.parse(text)
     except ValueError as error:
-        raise UserError(f'{path} is not JSON ({error}); take another run, or restore that file') from error
+        raise UserError(f'{path} {error}; take another run, or restore that file') from error
 
 
 def _order(folder: epath.Path, config: ml_collections.ConfigDict, checkpoint: str | int | None) -> list[int]:

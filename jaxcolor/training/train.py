@@ -1,6 +1,8 @@
 """The training program: step, log, evaluate, save, and stop when asked to."""
 
 import contextlib
+import json
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
@@ -13,7 +15,8 @@ from etils import epath
 from jaxcolor import config as configs
 from jaxcolor.checkpoints.lock import locked
 from jaxcolor.checkpoints.manager import Checkpoints
-from jaxcolor.checkpoints.workdir import check_model, claim, stored
+from jaxcolor.checkpoints.restore import restore
+from jaxcolor.checkpoints.workdir import adopt, check_agreement, check_model, claim, stored
 from jaxcolor.color.spaces import Space
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import cluster, parallel, replica_check
@@ -22,7 +25,7 @@ from jaxcolor.evaluation.evaluate import score_names
 from jaxcolor.evaluation.figures import sample_grid, write_png
 from jaxcolor.evaluation.report import Console
 from jaxcolor.evaluation.scores import goodness
-from jaxcolor.storage import REFUSALS, explain_refusal
+from jaxcolor.storage import REFUSALS, explain_refusal, read_text, write_atomic
 from jaxcolor.training import batch_statistics, device_cache, palette, pretrained, train_metrics
 from jaxcolor.training.records import Records
 from jaxcolor.training.schedule import Schedule
@@ -63,6 +66,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     renew = batch_statistics.make_renew(config, dataset, system, schedule)
     # A new run's weights are read before it leaves anything behind, for there may be something wrong with them.
     fresh = create(config, system) if before is None else None
+    check_agreement(config)
     metric = config.early_stopping.metric
     with contextlib.ExitStack() as resources:
         check_owner = resources.enter_context(locked(workdir))
@@ -75,7 +79,19 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
             Records(workdir, step) as records,
             Console(step, schedule.total) as console,
         ):
-            run = _Run(config, dataset, schedule, system, renew, validate, checkpoints, records, console, check_owner)
+            run = _Run(
+                config,
+                dataset,
+                schedule,
+                system,
+                renew,
+                validate,
+                checkpoints,
+                records,
+                console,
+                check_owner,
+                partial(adopt, workdir, config, before, step),
+            )
             done = step >= schedule.total or run.out_of_patience()
             if step:
                 verb = 'nothing left to do in' if done else 'resuming'
@@ -104,6 +120,7 @@ class _Run(NamedTuple):
     records: Records
     console: Console
     check_owner: Callable[[], None]
+    adopt: Callable[[], None]
 
     def train(self, state: TrainState) -> None:
         """Train from `state` to the end of the schedule, or until early stopping.
@@ -112,6 +129,7 @@ class _Run(NamedTuple):
           InterruptedRunError: a signal came; the state is saved.
         """
         done = int(state.step)
+        adopted = False
         unlogged = self.checkpoints.train_metrics(done) if done else {}
         inputs = self.config, self.dataset, self.system, state, self.schedule, unlogged
         with cluster.stop_requests() as asked_to_stop:
@@ -133,6 +151,9 @@ class _Run(NamedTuple):
                         train_metrics.check_finite(step, state)
                         used = self.renew(state)
                         scores = self.evaluate(step, used) if evaluating else None
+                        if not adopted:
+                            self.adopt()
+                            adopted = True
                         self.records.sync()
                         unlogged = {} if logging else train_metrics.to_json(throughput.metrics)
                         self.checkpoints.save(step, used, scores, unlogged)
@@ -227,7 +248,9 @@ def out_of_patience(config: ml_collections.ConfigDict, evaluations: list[dict[st
 
 
 def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[str, int | float]:
-    """Return the scores of the outcome of a run, see `train`, on the config's test split, and draws samples.
+    """Return the scores of the outcome of a run, see `train`, on the config's test split.
+
+    The scores are added to `eval/evaluations.jsonl`, with the data set's name; samples are drawn beside it.
 
     Raises:
       UserError: no checkpoint, or one of another model than `config` describes.
@@ -241,14 +264,24 @@ def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> 
     system = build_system(config, parallel.AXIS)
     check_metric(config.early_stopping.metric, system.space, config.metrics)
     check_model(workdir, before, config)
-    with contextlib.closing(Checkpoints(workdir, metric=config.early_stopping.metric)) as checkpoints:
-        best = config.early_stopping.patience is not None
-        restored = checkpoints.restore(abstract_state(config, system), best=best)
-        if restored is None:
-            raise UserError(f'{checkpoints.path} has no checkpoint; train first, with --mode=train')
-        step, state = restored
-    scores, pictures = Validation(config, dataset, system)(state)
+    # Read as inference does, which moves nothing: the run may be going on.
+    model = restore(workdir, 'latest' if config.early_stopping.patience is None else 'best')
+    scores, pictures = Validation(config, dataset, system).score(parallel.replicate(model.variables))
+    found = {'step': model.step, **scores}
     if jax.process_index() == 0:
         grid = sample_grid(pictures.grey, pictures.generated, pictures.true)
-        write_png(grid, epath.Path(workdir) / 'samples' / f'{step}.png')
-    return {'step': step, **scores}
+        write_png(grid, evaluation_picture(config, workdir, model.step))
+        path = epath.Path(workdir) / 'eval' / 'evaluations.jsonl'
+        line = json.dumps({'data': _data_name(config), **found}) + '\n'
+        write_atomic(path, ((read_text(path) or '') + line).encode())
+    return found
+
+
+def evaluation_picture(config: ml_collections.ConfigDict, workdir: epath.PathLike, step: int) -> epath.Path:
+    """Return where `evaluate_run` draws the samples of a step."""
+    name = re.sub('[^A-Za-z0-9]+', '_', _data_name(config)).strip('_')[-100:]
+    return epath.Path(workdir) / 'eval' / f'{step}_{name}.png'
+
+
+def _data_name(config: ml_collections.ConfigDict) -> str:
+    return f'{config.data.source} {config.data.test_split}'

@@ -44,11 +44,15 @@ class Validation:
         return lambda *arguments: mapped(*arguments, parallel.shard_numbers())
 
     def __call__(self, state: TrainState) -> tuple[dict[str, int | float], Colorings]:
-        """Return the scores, and a few pictures spread over the split, the same ones every time."""
+        """Return the scores of a state, and a few pictures spread over the split, the same ones every time."""
+        return self.score(state.inference_variables)
+
+    def score(self, variables: Any) -> tuple[dict[str, int | float], Colorings]:
+        """Return the same of the generator's replicated variables."""
         batches = pipeline.test_batches(
             self._dataset, process_index=jax.process_index(), process_count=jax.process_count()
         )
-        variables, space = state.inference_variables, self._system.space
+        space = self._system.space
         inputs = variables, self._sharded(batches), self._rng, self._own
         scores = evaluate(space, self._add, parallel.replicate, *inputs)
         if unreadable := self._pictures - scores['pictures']:

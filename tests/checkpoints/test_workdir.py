@@ -1,10 +1,12 @@
 """What a file system may refuse, and what the user then reads."""
 
+import json
+
 import pytest
-from etils import epath
 
 from jaxcolor import config as configs
-from jaxcolor.checkpoints.workdir import claim, stored
+from jaxcolor.checkpoints.restore import restore
+from jaxcolor.checkpoints.workdir import adopt, claim, overridden, stored
 from jaxcolor.errors import UserError
 
 
@@ -33,5 +35,69 @@ def test_claiming_again_with_other_settings_says_so(tmp_path, caplog):
     config.num_epochs = 7.0
     claim(tmp_path, config, stored(tmp_path))
     assert 'num_epochs was 45.0, is 7.0' in caplog.text
+    assert stored(tmp_path).num_epochs == 45.0  # no step has been taken with the other
+    adopt(tmp_path, config, stored(tmp_path), 30)
     assert stored(tmp_path).num_epochs == 7.0
-    assert configs.from_json(epath.Path(tmp_path / 'config.json').read_text()).num_epochs == 7.0
+    config.seed = 5
+    adopt(tmp_path, config, stored(tmp_path), 60)
+    assert [json.loads(line) for line in (tmp_path / 'history.jsonl').read_text().splitlines()] == [
+        {'step': 30, 'field': 'num_epochs', 'old': 45.0, 'new': 7.0},
+        {'step': 60, 'field': 'seed', 'old': 0, 'new': 5},
+    ]
+
+
+def test_fields_that_an_older_version_lacked_have_their_defaults(tmp_path):
+    config = configs.default()
+    content = config.to_dict()
+    for section, field in (('data', 'max_resize'), ('data', 'cache'), ('generator', 'norm'), ('loss', 'adversarial')):
+        del content[section][field]
+    for field in ('remat', 'metrics', 'pretrained', 'ema_decay'):
+        del content[field]
+    (tmp_path / 'config.json').write_text(json.dumps(content))
+    found = stored(tmp_path)
+    assert configs.to_json(found) != json.dumps(content)
+    assert dict(configs.leaves(found.to_dict())) == dict(
+        configs.leaves(configs.from_json(configs.to_json(config)).to_dict())
+    )
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ('[1, 2]', 'holds no config'),
+        ('{"generator": ', 'is not JSON'),
+        ('\x00\xff', 'is not JSON'),
+        ({'generator': None}, 'generator=None has no fields'),
+        ({'generator': {}}, r'generator\.name=None is no name'),
+        ({'generator': {'name': 'wavenet'}}, 'wavenet'),
+        ({'space': 'lab'}, "space='lab' has no fields"),
+        ({'data': 7}, 'data=7 has no fields'),
+        ({'data': {'image_size': '256'}}, r"data\.image_size='256' is not like 256"),
+        ({'data': {'image_size': 25.5}}, r'data\.image_size=25\.5 is not like 256'),
+        ({'ema_decay': None}, r'ema_decay=None is not like 0\.0'),
+        ({'seed': True}, 'seed=True is not like 0'),
+    ],
+)
+def test_a_config_json_that_is_none_is_one_line(tmp_path, change, message):
+    content = json.dumps(configs.default().to_dict() | change) if isinstance(change, dict) else change
+    (tmp_path / 'config.json').write_text(content)
+    for read in (stored, restore):
+        with pytest.raises(UserError, match=message) as raised:
+            read(tmp_path)
+        assert '\n' not in str(raised.value)
+
+
+def test_a_run_is_scored_by_its_own_config(tmp_path, caplog):
+    config = configs.default()
+    config.data.source = 'folder:mine'
+    claim(tmp_path, config, None)
+    named = configs.default()  # whose source is another
+    assert overridden(tmp_path, named, {}).data.source == 'folder:mine'
+    assert not caplog.records
+    found = overridden(tmp_path, named, {'data.test_split': 'train[80%:]', 'data.labels': ('cat',)})
+    assert (found.data.source, found.data.test_split) == ('folder:mine', 'train[80%:]')
+    assert "data.test_split was 'test', is 'train[80%:]'" in caplog.text
+    assert stored(tmp_path).data.test_split == 'test'
+    configs.choose(named, 'generator', 'dcgan')
+    with pytest.raises(UserError, match=r"another model: generator\.name was 'unet', is 'dcgan'"):
+        overridden(tmp_path, named, {})

@@ -109,7 +109,20 @@ def test_a_run_and_its_resumption(config, tmp_path, capsys):
     before = (parts / 'evaluations.jsonl').read_text()
     assert train.train(config, parts) == scores  # finished: nothing left to do
     assert (parts / 'evaluations.jsonl').read_text() == before
+    drawn = (parts / 'samples' / '6.png').stat().st_mtime_ns
     assert train.evaluate_run(config, parts) == pytest.approx(scores)
+    (line,) = lines(parts / 'eval' / 'evaluations.jsonl')
+    assert line.pop('data') == f'{config.data.source} test'
+    assert line == pytest.approx(scores)
+    assert train.evaluation_picture(config, parts, 6).exists()
+    assert (parts / 'samples' / '6.png').stat().st_mtime_ns == drawn
+    assert (parts / 'evaluations.jsonl').read_text() == before
+    assert [line['field'] for line in lines(parts / 'history.jsonl')] == ['num_steps']
+    settings = (parts / 'config.json').read_text()
+    config.num_steps = 5  # nothing left to do, so that these are no settings of the run
+    assert train.train(config, parts) == scores
+    assert (parts / 'config.json').read_text() == settings
+    config.num_steps = 6
     (parts / 'evaluations.jsonl').unlink()
     assert train.train(config, parts) == pytest.approx(scores)
 
@@ -149,7 +162,7 @@ def interrupted(monkeypatch, at):
     monkeypatch.setattr(train_metrics, 'means', signal_and_log)
 
 
-def told(workdir):
+def scalars_of(workdir):
     """Every scalar in TensorBoard's files that is no measure of speed, as often as it is there."""
     scalars = []
     for path in workdir.glob('events.out.tfevents.*'):
@@ -188,8 +201,8 @@ def test_records_are_those_of_a_run_that_nothing_disturbed(config, tmp_path, mon
     assert (parts / 'losses.jsonl').stat().st_ino != inode
     for name in ('losses.jsonl', 'evaluations.jsonl'):
         assert recorded(parts, name) == recorded(whole, name)
-    assert told(parts) == told(whole)
-    assert len(told(whole)) == len(set(told(whole))) > 30
+    assert scalars_of(parts) == scalars_of(whole)
+    assert len(scalars_of(whole)) == len(set(scalars_of(whole))) > 30
 
 
 def test_losses_are_appended(config, tmp_path, monkeypatch):
