@@ -92,7 +92,7 @@ def test_a_flipped_number_is_named(kept, tmp_path, caplog):
     saved = workdir / 'checkpoints' / '2' / 'manifest' / 'metadata'
     content = json.loads(saved.read_text())
     content['arrays']['generator/params/kernel'] = '0' * 64
-    content['sha256'] = manifest._own_digest({name: content[name] for name in ('arrays', 'scores')})
+    content['sha256'] = manifest._own_digest({name: content[name] for name in content if name != 'sha256'})
     saved.write_text(json.dumps(content))
     with contextlib.closing(Checkpoints(workdir, keep=2)) as checkpoints:
         assert checkpoints.restore(target())[0] == 1
