@@ -15,7 +15,8 @@ from jaxcolor.color import convert
 from jaxcolor.errors import UserError
 from jaxcolor.export.network import Network, Variables
 from jaxcolor.inference import render
-from jaxcolor.inference.colorizer import LONGEST, Colorizer
+from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.inference.network import LONGEST
 
 _PLATFORMS = ('cpu', 'cuda', 'tpu')
 

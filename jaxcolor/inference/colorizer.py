@@ -4,35 +4,33 @@ import dataclasses
 import itertools
 import math
 import os
-from collections import deque
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any, NamedTuple, TypedDict, Unpack, overload
 
 import jax
 import numpy as np
 from etils import epath
-from flax import linen as nn
-from jaxtyping import Array, Float, PRNGKeyArray, UInt8
+from jaxtyping import Array, Float
 from PIL.Image import Image as Pillow
 
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
 from jaxcolor.color.palette import Palette
-from jaxcolor.color.spaces import Space
 from jaxcolor.distributed import devices
 from jaxcolor.errors import UserError
-from jaxcolor.imaging import arrays
-from jaxcolor.imaging.arrays import Picture
+from jaxcolor.imaging.arrays import Picture, Pixels
 from jaxcolor.imaging.read_any import read_any
-from jaxcolor.inference import compilation_cache, render
+from jaxcolor.inference import compilation_cache, network, rendering
+from jaxcolor.inference.network import LONGEST, Plan, Shapes, SmallCopy
+from jaxcolor.inference.render import Place
+from jaxcolor.inference.rendering import Program, Rendering
 from jaxcolor.models import sizes
 
-_WORK = 2**20  # pixels in flight: of a batch through the network, of a batch of tiles
+_WORK = 2**20  # pixels of a batch through the network
 _BATCH = 64
-_TILES = (32, 128, 256, 512, 1024)
 MOST_SATURATION = 4  # from Python, on the command line and in the API
-LONGEST = 4  # sides beyond 4:1 are squeezed for the network, not for the result
+_COLDEST = 1e-6  # a temperature at which a palette takes the likeliest colour
 
 
 class Options(NamedTuple):
@@ -54,12 +52,20 @@ class _Knobs(TypedDict, total=False):
     vividness: float | None
 
 
-class _Plan(NamedTuple):
-    """How a picture passes through the network: scaled to `content`, mirrored at its ends up to `shape`."""
+class NetworkProgram(NamedTuple):
+    """A compiled program: so many pictures of a shape through the network."""
 
-    content: tuple[int, int]
     shape: tuple[int, int]
-    filtered: bool
+    batch: int
+    noise: bool
+
+
+class StretchProgram(NamedTuple):
+    """A compiled program: so many pixels of a picture get their colour."""
+
+    size: int
+    channels: int
+    dtype: str
 
 
 class Colorizer:
@@ -78,6 +84,7 @@ class Colorizer:
       generator: the Linen module.
       variables: its parameters and running statistics, on the device.
       render_size: the shorter side of the small copy, in pixels.
+      shapes: of small copies.
     """
 
     def __init__(self, model: Model | None = None, render_size: int | None = None):
@@ -90,8 +97,10 @@ class Colorizer:
             raise UserError(
                 f'render_size={wanted} is out of range; use 1 to 4096, {self.config.data.image_size} as trained'
             )
-        least, self._step_size = sizes(self.generator)
-        self.render_size = max(least, _up_to_multiple(wanted, self._step_size))
+        least, step = sizes(self.generator)
+        self.render_size = max(least, network.up_to_multiple(wanted, step))
+        self.shapes = Shapes(self.render_size, step)
+        self._programs: dict[NetworkProgram | StretchProgram, Program] = {}
 
     @classmethod
     def restore(
@@ -221,177 +230,120 @@ class Colorizer:
         if not 0 <= options.seed < 2**32:
             raise UserError(f'seed={options.seed} is out of range; use 0 to 2^32 - 1')
 
-    def _colorize(self, pictures: Sequence[Picture], options: Options, draw: int) -> list[np.ndarray]:
-        results = [np.empty((*picture.pixels.shape[:2], 3), picture.pixels.dtype) for picture in pictures]
-        space, temperature, vividness = self.space, 1.0, 0.0
-        if isinstance(space, Palette):
-            # One program for all values: adjusted logits, at a temperature of 1 and a vividness of 0.
-            wanted = space.temperature if options.temperature is None else options.temperature
-            vividness = space.vividness if options.vividness is None else options.vividness
-            space = dataclasses.replace(space, temperature=float(wanted > 0), vividness=0.0)
-            temperature = max(wanted, 1e-3)
-        key = None
-        if options.samples or self.config.get('sampling') == 'dropout':
-            key = jax.random.fold_in(jax.random.key(options.seed), draw)
-        for plans, size in self._batches([self._plan(picture) for picture in pictures]):
-            first = next(iter(plans.values()))
-            batch = np.zeros((size, *first.shape, 3), np.uint8)
-            for row, (index, plan) in enumerate(plans.items()):
-                batch[row] = _small_copy(pictures[index], plan)
-            functions = compilation_cache.call(
-                predict,
-                self.variables,
-                batch,
-                key,
-                np.float32(temperature),
-                np.float32(vividness),
-                generator=self.generator,
-                space=space,
-                filtered=first.filtered,
-                flip_average=options.flip_average,
-            )
-            self._apply(functions, plans, pictures, results, options.saturation)
-        return results
-
-    def _plan(self, picture: Picture) -> _Plan:
-        height, width = picture.pixels.shape[:2]
-        ratio = self.render_size / min(height, width)
-        content = tuple(min(round(side * ratio), LONGEST * self.render_size) for side in (height, width))
-        # A quarter of the shorter side: the fewer shapes there are, the fewer programs are compiled.
-        grain = _up_to_multiple(self.render_size // 4, self._step_size)
-        shape = tuple(
-            self.render_size if side == self.render_size else _up_to_multiple(side, grain) for side in content
-        )
-        return _Plan((content[0], content[1]), (shape[0], shape[1]), max(height, width) > max(content))
-
-    def _batches(self, plans: list[_Plan]) -> Iterable[tuple[dict[int, _Plan], int]]:
-        """Yield plans that go through the network together, by the number of their picture, and the batch's size."""
-        by_shape = sorted(range(len(plans)), key=lambda i: plans[i][1:])
-        for (shape, _), group in itertools.groupby(by_shape, key=lambda i: plans[i][1:]):
-            for chosen, size in _batched(list(group), min(_BATCH, _WORK // math.prod(shape))):
-                yield {i: plans[i] for i in chosen}, size
-
-    def _apply(
-        self,
-        functions: Float[Array, 'b h w 4'],
-        plans: dict[int, _Plan],
-        pictures: Sequence[Picture],
-        results: list[np.ndarray],
-        saturation: float,
-    ) -> None:
-        """Render the pictures of one batch, tile by tile; the next tiles are on their way as the last are copied."""
-        tiles = [tile for row, index in enumerate(plans) for tile in _tiles(row, index, pictures[index].pixels)]
-        tiles.sort(key=lambda tile: tile.kind)
-        under_way: deque[tuple[Sequence[_Tile], Any]] = deque()
-        for (height, width, channels, dtype), group in itertools.groupby(tiles, key=lambda tile: tile.kind):
-            for chosen, size in _batched(list(group), _WORK // (height * width)):
-                batch = np.zeros((size, height, width, channels), dtype)
-                for pixels, tile in zip(batch, chosen, strict=False):
-                    part = pictures[tile.picture].pixels[tile.place]
-                    pixels[: part.shape[0], : part.shape[1]] = part
-                places = np.zeros((len(batch), 3, 2), np.float32)
-                places[:, 1:] = 1
-                for place, tile in zip(places, chosen, strict=False):
-                    content, whole = plans[tile.picture].content, pictures[tile.picture].pixels.shape
-                    place[:] = tile.corner, (content[0] / whole[0], content[1] / whole[1]), content
-                rows = np.zeros(len(batch), np.int32)
-                rows[: len(chosen)] = [tile.row for tile in chosen]
-                chosen_functions = functions[rows]  # not inside: one program for batches of every size
-                arguments = (batch, chosen_functions, places, np.float32(saturation))
-                under_way.append((chosen, compilation_cache.call(_render, *arguments)))
-                if len(under_way) > 1:
-                    _copy(*under_way.popleft(), results)
-        while under_way:
-            _copy(*under_way.popleft(), results)
-
-
-@partial(jax.jit, static_argnames=('generator', 'space', 'filtered', 'flip_average'))
-def predict(
-    variables: Any,
-    image: UInt8[Array, 'b h w 3'],
-    key: PRNGKeyArray | None,
-    temperature: Float[Array, ''],
-    vividness: Float[Array, ''],
-    *,
-    generator: nn.Module,
-    space: Space,
-    filtered: bool,
-    flip_average: bool,
-) -> Float[Array, 'b h w 4']:
-    """Return what the generator says to small pictures, as the functions that `render.colorize` applies to large ones.
-
-    Args:
-      variables: the generator's.
-      image: sRGB.
-      key: of the generator's dropout, the same noise for every picture; None for no dropout.
-      temperature: what a palette's logits are divided by.
-      vividness: what its log frequencies are multiplied by and taken from the logits, before that.
-      generator: in inference: norms by their running statistics.
-      space: the generator's.
-      filtered: along the edges of lightness, for pictures larger than these.
-      flip_average: the mean with what the generator says to the mirror image.
-    """
-    x, _ = space.split(image)
-
-    def predict(x: Float[Array, 'b h w 1']) -> Float[Array, 'b h w 2']:
-        if key is None:
-            y: Any = generator.apply(variables, x, train=False)
-        else:
-            # One picture at a time sees the noise, so that it does not depend on the batch.
-            y = jax.vmap(lambda one: generator.apply(variables, one[None], train=False, rngs={'dropout': key})[0])(x)
-        if isinstance(space, Palette):
-            if space.frequencies:
-                y = y - vividness * space.log_frequencies()[None, None, None]
-            y = y / temperature
-        return render.chroma(space, x, y)
-
-    chroma = predict(x)
-    if flip_average:
-        chroma = (chroma + predict(x[:, :, ::-1])[:, :, ::-1]) / 2
-    return render.guide((x + 1) / 2, chroma) if filtered else render.constant(chroma)
-
-
-@jax.jit
-def _render(
-    pixels: render.Pixels,
-    functions: Float[Array, 'n h w 4'],
-    places: Float[Array, 'n 3 2'],
-    saturation: Float[Array, ''],
-) -> render.Colors:
-    return render.colorize(pixels, functions, places[:, 0], places[:, 1], places[:, 2], saturation)
-
-
-class _Tile(NamedTuple):
-    row: int  # of its picture in the batch that went through the network
-    picture: int
-    corner: tuple[int, int]
-    kind: tuple[int, int, int, str]  # height, width, channels, dtype
-
     @property
-    def place(self) -> tuple[slice, slice]:
-        return tuple(slice(start, start + size) for start, size in zip(self.corner, self.kind[:2], strict=True))  # type: ignore[return-value]
+    def has_noise(self) -> bool:
+        """Whether dropout draws noise even where no samples are asked for."""
+        return self.config.get('sampling') == 'dropout'
 
+    def compile(self, program: NetworkProgram | StretchProgram) -> None:
+        """Compile a program, or take it from the cache, so that no picture waits for that; on any thread."""
+        if program not in self._programs:
+            self._programs[program] = self._compile(program)
 
-def _tiles(row: int, index: int, pixels: np.ndarray) -> list[_Tile]:
-    height, width = (next((tile for tile in _TILES if tile >= side), _TILES[-1]) for side in pixels.shape[:2])
-    kind = (height, width, pixels.shape[2], pixels.dtype.name)
-    corners = itertools.product(range(0, pixels.shape[0], height), range(0, pixels.shape[1], width))
-    return [_Tile(row, index, corner, kind) for corner in corners]
+    def is_compiled(self, program: NetworkProgram | StretchProgram) -> bool:
+        """Whether a picture that needs this program need not wait for it."""
+        return program in self._programs
 
+    def small_copies(self, pixels: Pixels, options: Options) -> list[SmallCopy]:
+        """Return what the network has to see of a picture [h, w, 1 | 3]: its small copy, and the mirror image too."""
+        plan = self.shapes.plan(*pixels.shape[:2])
+        return [
+            network.small_copy(pixels, plan, mirrored=mirrored)
+            for mirrored in (False, True)[: 1 + options.flip_average]
+        ]
 
-def _copy(tiles: Sequence[_Tile], rendered: Any, results: list[np.ndarray]) -> None:
-    for pixels, tile in zip(np.asarray(rendered), tiles, strict=False):
-        part = results[tile.picture][tile.place]
-        part[:] = pixels[: part.shape[0], : part.shape[1]]
+    def predict(
+        self, copies: Sequence[SmallCopy], options: Options, size: int, draw: int = 0
+    ) -> list[Float[Array, 'k 4']]:
+        """Return what the network says to small copies of one shape.
 
+        Args:
+          copies: `size` of them at most.
+          options: of which saturation is for `render`, and `flip_average` for `small_copies`.
+          size: of the batch; there is a program for each.
+          draw: the number of the sample.
+        """
+        temperature, vividness = 1.0, 0.0
+        if isinstance(self.space, Palette):
+            temperature = self.space.temperature if options.temperature is None else options.temperature
+            vividness = self.space.vividness if options.vividness is None else options.vividness
+        key = None
+        if options.samples or self.has_noise:
+            key = jax.random.fold_in(jax.random.key(options.seed), draw)
+        shape = copies[0].plan.shape
+        batch = np.zeros((size, *shape, 3), np.uint8)
+        filtered, mirrored = np.zeros((2, size), bool)
+        for row, copy in enumerate(copies):
+            batch[row], filtered[row], mirrored[row] = copy.pixels, copy.plan.filtered, copy.mirrored
+        program = self._program(NetworkProgram(shape, size, key is not None))
+        numbers = np.float32(max(temperature, _COLDEST)), np.float32(vividness)
+        return program(self.variables, batch, filtered, mirrored, key, *numbers)[: len(copies)]
 
-def _small_copy(picture: Picture, plan: _Plan) -> UInt8[np.ndarray, 'h w 3']:
-    small = arrays.thumbnail(picture.pixels, *plan.content)
-    return np.pad(small, [(0, s - c) for s, c in zip(plan.shape, plan.content, strict=True)] + [(0, 0)], 'symmetric')
+    def render(
+        self, pixels: Pixels, plan: Plan, functions: Sequence[Float[Array, 'k 4']], options: Options
+    ) -> Rendering:
+        """Return the work of giving a picture [h, w, 1 | 3] what the network said to its small copies."""
+        mean: Any = functions[0]
+        if len(functions) > 1:
+            mean = np.mean([np.asarray(one) for one in functions], axis=0)
+        return Rendering(pixels, mean, plan, options.saturation, self._stretch_program)
 
+    def _colorize(self, pictures: Sequence[Picture], options: Options, draw: int) -> list[np.ndarray]:
+        results: dict[int, np.ndarray] = {}
+        predicted = defaultdict(list)
+        for chosen, size in self._batches([self.shapes.plan(*picture.pixels.shape[:2]) for picture in pictures]):
+            copies = [(i, copy) for i in chosen for copy in self.small_copies(pictures[i].pixels, options)]
+            for some, batch in _batched(copies, size):
+                functions = self.predict([copy for _, copy in some], options, batch, draw)
+                for (index, copy), one in zip(some, functions, strict=True):
+                    predicted[index].append(one)
+                    if len(predicted[index]) == 1 + options.flip_average:
+                        work = self.render(pictures[index].pixels, copy.plan, predicted.pop(index), options)
+                        while work.step():
+                            pass
+                        results[index] = work.result
+        return [results[index] for index in range(len(pictures))]
 
-def _up_to_multiple(number: int, step: int) -> int:
-    return max(1, -(-number // step)) * step
+    def _batches(self, plans: list[Plan]) -> Iterable[tuple[list[int], int]]:
+        """Yield the numbers of pictures that go through the network together, and the most that may."""
+        by_shape = sorted(range(len(plans)), key=lambda i: plans[i].shape)
+        for shape, group in itertools.groupby(by_shape, key=lambda i: plans[i].shape):
+            most = max(1, min(_BATCH, _WORK // math.prod(shape)))
+            numbers = list(group)
+            yield from ((numbers[start : start + most], most) for start in range(0, len(numbers), most))
+
+    def _stretch_program(self, size: int, channels: int, dtype: str) -> Program:
+        return self._program(StretchProgram(size, channels, dtype))
+
+    def _program(self, program: NetworkProgram | StretchProgram) -> Program:
+        self.compile(program)
+        return self._programs[program]
+
+    def _compile(self, program: NetworkProgram | StretchProgram) -> Program:
+        rows = LONGEST * self.render_size**2
+        number = jax.ShapeDtypeStruct((), np.float32)
+        if isinstance(program, StretchProgram):
+            pixels = jax.ShapeDtypeStruct((program.size, program.channels), program.dtype)
+            functions = jax.ShapeDtypeStruct((rows, 4), np.float32)
+            pair, stride = jax.ShapeDtypeStruct((2,), np.int32), jax.ShapeDtypeStruct((), np.int32)
+            place = Place(pair, pair, pair, stride)  # type: ignore[arg-type]
+            to_lab = compilation_cache.compile(rendering.to_lab, pixels, functions, place, number)
+            lab = jax.ShapeDtypeStruct((program.size, 3), np.float32)
+            to_rgb = compilation_cache.compile(rendering.to_rgb, lab, dtype=program.dtype)
+            return lambda *arguments: to_rgb(to_lab(*arguments))
+        space = self.space
+        if isinstance(space, Palette):  # one program for all values
+            space = dataclasses.replace(space, temperature=1.0, vividness=0.0)
+        images = jax.ShapeDtypeStruct((program.batch, *program.shape, 3), np.uint8)
+        flags = jax.ShapeDtypeStruct((program.batch,), bool)
+        key = jax.eval_shape(lambda: jax.random.key(0)) if program.noise else None
+        return compilation_cache.compile(
+            network.predict,
+            *(self.variables, images, flags, flags, key, number, number),
+            generator=self.generator,
+            space=space,
+            rows=rows,
+        )
 
 
 def _batched(items: list[Any], most: int) -> Iterable[tuple[list[Any], int]]:

@@ -20,14 +20,13 @@ _MOST_BYTES = 2**28
 _DAY = 86_400  # seconds, after which what a killed process has left is nobody's
 _PACKAGE = Path(__file__).parents[1]
 _folders: list[Path] = []  # of this process, where programs are kept
-_loaded: dict[Path, Callable[..., Any]] = {}
 
 
 def use() -> None:
     """Keep compiled programs in the user's cache; nothing changes where that can't be written.
 
     JAX writes an entry piece by piece, and never mends one that was cut off. So it works in a folder of this process,
-    with links to what is there; what is new moves over at the end, and a process that is killed leaves nothing.
+    with links to what is there; what is new is linked back at the end, and a process that is killed leaves nothing.
     `JAX_COMPILATION_CACHE_DIR` names another folder, and JAX takes the rest from its own variables then.
     """
     if jax.config.values['jax_compilation_cache_dir'] is not None:
@@ -51,35 +50,35 @@ def use() -> None:
     jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
 
 
-def call(function: Callable[..., Any], *args: Any, **static: Any) -> Any:
-    """Return function(*args, **static), which need not be traced where an earlier process has kept its StableHLO.
+def compile(function: Callable[..., Any], *args: Any, **static: Any) -> Callable[..., Any]:  # noqa: A001
+    """Return function(·, **static), compiled; not even traced where an earlier process has kept its StableHLO.
 
     Tracing takes longer than all the rest of a short command. What is kept belongs to these shapes, static arguments,
     versions, and this very source.
 
     Args:
       function: of `jax.jit`.
-      args: trees of arrays.
+      args: trees of arrays, or of `jax.ShapeDtypeStruct`.
       static: what the function takes by name, each static, with a `repr` that says all of it.
     """
     if not _folders:
-        return function(*args, **static)
+        return function.lower(*args, **static).compile()  # type: ignore[attr-defined]
     shapes = jax.tree.map(lambda x: (jax.numpy.shape(x), str(jax.numpy.result_type(x))), args)
     key = hashlib.sha256(repr((_versions(), function.__qualname__, shapes, sorted(static.items()))).encode())
     path = _folders[-1] / f'{key.hexdigest()}.stablehlo'
-    return _load(path, lambda: jax.export.export(jax.jit(functools.partial(function, **static)))(*args))(*args)
+    exported = _load(path, lambda: jax.export.export(jax.jit(functools.partial(function, **static)))(*args))
+    return jax.jit(exported.call).lower(*args).compile()
 
 
-def _load(path: Path, export: Callable[[], jax.export.Exported]) -> Callable[..., Any]:
-    if path not in _loaded:
-        try:
-            exported = jax.export.deserialize(bytearray(path.read_bytes()))
-        except Exception:  # not there, or broken: the serializer raises what it likes
-            exported = export()
-            with contextlib.suppress(OSError):
-                path.write_bytes(exported.serialize())
-        _loaded[path] = jax.jit(exported.call)
-    return _loaded[path]
+def _load(path: Path, export: Callable[[], jax.export.Exported]) -> jax.export.Exported:
+    try:
+        return jax.export.deserialize(bytearray(path.read_bytes()))
+    except Exception:  # not there, or broken: the serializer raises what it likes
+        exported = export()
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)  # a link to a broken one, which others may be reading
+            path.write_bytes(exported.serialize())
+        return exported
 
 
 @functools.cache
@@ -97,10 +96,20 @@ def _entries(folder: Path) -> list[Path]:
     return [path for path in folder.iterdir() if path.is_file()]
 
 
+def publish() -> None:
+    """Leave what was compiled so far to other processes, not only at the end, which a server may not live to see."""
+    for own in _folders:
+        _publish(own, own.parent)
+
+
 def _publish(own: Path, folder: Path) -> None:
     with contextlib.suppress(OSError):
         for path in _entries(own):
-            path.replace(folder / path.name)
+            kept = folder / path.name
+            if not kept.exists() or not path.samefile(kept):
+                new = own / f'.{path.name}'
+                os.link(path, new)
+                new.replace(kept)
     # The folder stays for a day: a thread may still be compiling, and JAX would warn that it can't write.
 
 

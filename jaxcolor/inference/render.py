@@ -2,21 +2,40 @@
 
 He and Sun, "Fast guided filter", 2015: around each pixel of the small picture, chroma is a linear function of
 lightness. The functions are found where pixels are few, interpolated, and applied where pixels are many. So an
-edge of the photograph is an edge of its colour, and a photograph of any size is rendered in tiles that need
-nothing from their neighbours.
+edge of the photograph is an edge of its colour, and no pixel needs anything of its neighbours: a photograph of any
+size and shape is rendered a stretch of pixels at a time.
 """
+
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, UInt8, UInt16
+from jaxtyping import Array, Bool, Float, Int, UInt8, UInt16
 
 from jaxcolor.color import convert
 from jaxcolor.color.palette import Palette
 from jaxcolor.color.resampling import enlarge
 from jaxcolor.color.spaces import Lab, Space
 
-Pixels = UInt8[Array, 'n t u c'] | UInt16[Array, 'n t u c'] | Float[Array, 'n t u c']
-Colors = UInt8[Array, 'n t u 3'] | UInt16[Array, 'n t u 3'] | Float[Array, 'n t u 3']
+Pixels = UInt8[Array, 'n c'] | UInt16[Array, 'n c'] | Float[Array, 'n c']
+Colors = UInt8[Array, 'n 3'] | UInt16[Array, 'n 3'] | Float[Array, 'n 3']
+
+
+class Place(NamedTuple):
+    """Where pixels that follow each other, row by row, lie in their picture, and that in its small copy; int32.
+
+    Attributes:
+      first: (row, column) of the first.
+      picture: (height, width).
+      content: (height, width) of the small copy, without its padding.
+      stride: width of the small copy, with its padding.
+    """
+
+    first: Int[Array, ' 2'] | Int[np.ndarray, ' 2']
+    picture: Int[Array, ' 2'] | Int[np.ndarray, ' 2']
+    content: Int[Array, ' 2'] | Int[np.ndarray, ' 2']
+    stride: Int[Array, ''] | np.integer[Any]
+
 
 # Windows of 5 x 5 pixels, and the contrast in lightness (of 1) below which a window counts as flat.
 _RADIUS = 2
@@ -28,7 +47,7 @@ _HALVINGS = 8  # of the interval in which the largest chroma inside the gamut li
 def chroma(space: Space, x: Float[Array, 'b h w 1'], y: Float[Array, 'b p q c']) -> Float[Array, 'b h w 2']:
     """CIELAB's a* and b* of what the generator said, whatever its space; float32.
 
-    In Lab itself they may lie outside the gamut, and are brought back by `colorize`, not clipped.
+    In Lab itself they may lie outside the gamut, and are brought back by `to_rgb`, not clipped.
     """
     if isinstance(space, Lab):
         return y.astype(jnp.float32) * space.scale
@@ -64,44 +83,69 @@ def constant(chroma: Float[Array, 'b h w 2']) -> Float[Array, 'b h w 4']:
     return jnp.concatenate([jnp.zeros_like(chroma), chroma], axis=-1)
 
 
-def colorize(
-    pixels: Pixels,
-    functions: Float[Array, 'n h w 4'],
-    corner: Float[Array, 'n 2'],
-    scale: Float[Array, 'n 2'],
-    size: Float[Array, 'n 2'],
-    saturation: Float[Array, ''],
-) -> Colors:
-    """Give tiles of large pictures their colour.
-
-    The lightness L* of each pixel is kept: a colour that sRGB can't show at that lightness loses chroma, not
-    hue or lightness.
+def to_lab(
+    pixels: Pixels, functions: Float[Array, 'k 4'], place: Place, saturation: Float[Array, '']
+) -> Float[Array, 'n 3']:
+    """Give pixels of a large picture their colour, which may lie outside the gamut.
 
     Args:
-      pixels: the tiles, grey (one channel) or sRGB; bytes, 16 bits, or floats in [0, 1].
-      functions: see `guide`; those of the small picture that each tile's picture has.
-      corner: (row, column) of each tile in its picture.
-      scale: (rows, columns) of the small picture for one of the picture.
-      size: (rows, columns) of the small picture that are not padding.
+      pixels: a stretch of a picture, row by row, grey (one channel) or sRGB; bytes, 16 bits, or floats in [0, 1].
+      functions: see `guide`; those of the small picture, row by row.
+      place: of the pixels.
       saturation: chroma is multiplied by it.
 
     Returns:
-      sRGB [n, t, u, 3] of the dtype of `pixels`.
+      CIELAB; L* is that of the pixels.
     """
-    whole = float(jnp.iinfo(pixels.dtype).max) if jnp.issubdtype(pixels.dtype, jnp.integer) else 1.0
-    rgb = pixels.astype(jnp.float32) / whole
+    rgb = pixels.astype(jnp.float32) / _whole(pixels.dtype)
     lightness = convert.rgb_to_lightness(jnp.broadcast_to(rgb, (*rgb.shape[:-1], 3)))
-    rows, columns = (
-        _interpolation(corner[:, i], scale[:, i], size[:, i], pixels.shape[i + 1], functions.shape[i + 1])
-        for i in (0, 1)
-    )
-    slope, offset = jnp.split(
-        jnp.einsum('nth,nhwk,nuw->ntuk', rows, functions, columns, precision='highest'), 2, axis=-1
-    )
-    a, b = jnp.split(saturation * (slope * lightness / 100 + offset), 2, axis=-1)
-    share = _share_in_gamut(lightness, a, b)
+    slope, offset = jnp.split(_interpolate(functions, place, len(pixels)), 2, axis=-1)
+    return jnp.concatenate([lightness, saturation * (slope * lightness / 100 + offset)], axis=-1)
+
+
+def to_rgb(lab: Float[Array, 'n 3'], dtype: str) -> Colors:
+    """Return sRGB of a dtype: bytes, 16 bits, or floats in [0, 1].
+
+    L* is kept: a colour that sRGB can't show at that lightness loses chroma, not hue or lightness.
+    """
+    lightness, a, b = jnp.split(lab, 3, axis=-1)
+    share, whole = _share_in_gamut(lightness, a, b), _whole(jnp.dtype(dtype))
     colored = convert.lab_to_rgb(jnp.concatenate([lightness, share * a, share * b], axis=-1))
-    return colored if whole == 1.0 else _round(colored, lightness, whole).astype(pixels.dtype)
+    return colored if whole == 1.0 else _round(colored, lightness, whole).astype(dtype)
+
+
+def _whole(dtype: jnp.dtype) -> float:
+    """Return what stands for 1."""
+    return float(jnp.iinfo(dtype).max) if jnp.issubdtype(dtype, jnp.integer) else 1.0
+
+
+def _interpolate(functions: Float[Array, 'k 4'], place: Place, count: int) -> Float[Array, 'n 4']:
+    """Return the functions at the centres of pixels, linear between those of the small picture."""
+    place = Place(*map(jnp.asarray, place))
+    index = jnp.arange(count, dtype=jnp.int32) + place.first[1]
+    width = place.picture[1]
+    (top, bottom, down), (left, right, across) = (
+        _neighbours(number, place.picture[i], place.content[i])
+        for i, number in enumerate((place.first[0] + index // width, index % width))
+    )
+
+    def row(row: Int[Array, ' n']) -> Float[Array, 'n 4']:
+        begin = row * place.stride
+        return (1 - across) * functions[begin + left] + across * functions[begin + right]
+
+    return (1 - down) * row(top) + down * row(bottom)
+
+
+def _neighbours(
+    number: Int[Array, ' n'], picture: Int[Array, ''], content: Int[Array, '']
+) -> tuple[Int[Array, ' n'], Int[Array, ' n'], Float[Array, 'n 1']]:
+    """Return the two numbers in the small picture between which each of the picture lies, and the second's share."""
+    scale = content.astype(jnp.float32) / picture.astype(jnp.float32)
+    position = (number.astype(jnp.float32) + 0.5) * scale - 0.5
+    position = jnp.clip(position, 0.0, (content - 1).astype(jnp.float32))
+    low = jnp.floor(position)
+    before = low.astype(jnp.int32)
+    return before, jnp.minimum(before + 1, content - 1), (position - low)[:, None]
 
 
 def _round(rgb: Float[Array, '*b 3'], lightness: Float[Array, '*b 1'], whole: float) -> Float[Array, '*b 3']:
@@ -134,14 +178,3 @@ def _window_means(length: int) -> Float[np.ndarray, 'length length']:
     position = np.arange(length)
     near = np.abs(position[:, None] - position) <= _RADIUS
     return (near / near.sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-def _interpolation(
-    corner: Float[Array, ' n'], scale: Float[Array, ' n'], size: Float[Array, ' n'], length: int, small: int
-) -> Float[Array, 'n length small']:
-    """Return matrices that interpolate `small` pixels linearly at the centres of `length` larger or smaller ones."""
-    pixel = jnp.arange(length, dtype=jnp.float32)[None] + 0.5
-    position = (corner[:, None] + pixel) * scale[:, None] - 0.5
-    position = jnp.clip(position, 0.0, size[:, None] - 1)
-    distance = jnp.abs(position[..., None] - jnp.arange(small, dtype=jnp.float32)[None, None])
-    return jnp.maximum(0.0, 1 - distance)

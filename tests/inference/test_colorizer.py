@@ -14,7 +14,8 @@ from skimage import color
 from jaxcolor import Colorizer
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation.evaluate import colorize
-from jaxcolor.imaging import arrays, photos
+from jaxcolor.imaging import photos
+from jaxcolor.inference import rendering
 
 
 @pytest.fixture(scope='module')
@@ -133,11 +134,12 @@ def test_at_the_networks_size_it_is_what_evaluation_shows(colorizer):
     np.testing.assert_allclose(found[inside], expected[inside], atol=0.3)  # the gamut is found to 0.4 % of the chroma
 
 
-def test_tiles_meet_without_a_seam(colorizer):
+def test_stretches_meet_without_a_seam(colorizer):
     image = picture(1100, 300)
     whole = colorizer(image)
     below = np.abs(np.diff(color.rgb2lab(whole)[..., 1:], axis=0))
-    assert below[1023].max() <= below[960:1090].max(axis=(1, 2)).mean() * 2
+    for seam in (2**18 // 300, 2**18 // 300 - 1):
+        assert below[seam].max() <= below[seam - 60 : seam + 60].max(axis=(1, 2)).mean() * 2
     assert np.abs(lightness(whole) - lightness(image)).max() < 0.25
 
 
@@ -188,13 +190,46 @@ def test_temperature_mixes_the_palette(palette):
 
 def test_few_shapes_for_many_sizes(colorizer):
     sizes = [(height, width) for height in range(1, 3000, 53) for width in range(1, 3000, 53)]
-    plans = [colorizer._plan(arrays.Picture(np.broadcast_to(np.uint8(0), (*size, 1)))) for size in sizes]
-    # The shorter side is the network's; the longer one grows by quarters of it, to 4:1.
-    assert {min(plan.shape) for plan in plans} == {32}
-    assert {max(plan.shape) for plan in plans} == set(range(32, 129, 8))
+    plans = [colorizer.shapes.plan(*size) for size in sizes]
+    # The shorter side is the network's; the longer one grows by halves of it to 2:1, then by wholes to 4:1.
+    sides = (32, 48, 64, 96, 128)
+    assert {plan.shape for plan in plans} == {(32, s) for s in sides} | {(s, 32) for s in sides}
+    assert sorted(colorizer.shapes.all()) == sorted({plan.shape for plan in plans})
     for (height, width), plan in zip(sizes, plans, strict=True):
         if max(height, width) < 4 * min(height, width):
             assert plan.content[0] / plan.content[1] == pytest.approx(height / width, rel=0.05)
+
+
+def test_few_programs_for_many_pictures(make_run):
+    """Whatever the sizes of what comes, no more is compiled than a bound that is known before."""
+    colorizer = Colorizer.restore(make_run())
+    rng = np.random.default_rng(0)
+    for height, width in rng.integers(1, 400, (60, 2)):
+        colorizer(np.zeros((height, width), np.uint8), flip_average=bool(height % 2))
+    assert len(colorizer._programs) <= len(rendering.SIZES) + 2 * len(colorizer.shapes.all())
+    before = len(colorizer._programs)
+    colorizer(np.zeros((1, 300_000), np.uint8), saturation=0.5, flip_average=True)
+    assert len(colorizer._programs) <= before + 1
+
+
+@pytest.mark.parametrize('size', [(2, 150_000), (150_000, 2), (1, 1), (547, 613)])
+def test_no_picture_costs_much_more_than_its_pixels(size):
+    count = size[0] * size[1]
+    parts = list(rendering.stretches(count))
+    assert [part.start for part, _ in parts[1:]] == [part.stop for part, _ in parts[:-1]]
+    assert parts[0][0].start == 0
+    assert parts[-1][0].stop == count
+    assert all(0 < part.stop - part.start <= size for part, size in parts)
+    assert sum(size for _, size in parts) <= count * 8 / 7 + rendering.SIZES[0]
+
+
+def test_a_picture_may_be_as_narrow_as_it_likes(colorizer):
+    """As a strip of a wide one: no pixel knows how many there are beside it."""
+    row = picture(1, 9000)
+    for strip in (row, row.T):
+        result = colorizer(strip)
+        assert np.abs(lightness(result) - lightness(strip)).max() < 0.25
+    np.testing.assert_allclose(colorizer(row).astype(int)[0], colorizer(np.repeat(row, 2, axis=0))[0], atol=12)
 
 
 @pytest.mark.parametrize(

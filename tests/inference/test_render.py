@@ -16,11 +16,18 @@ def grey_level(lightness: np.ndarray) -> np.ndarray:
 
 
 def colorize(pixels, functions, saturation=1.0):
-    """A whole picture as one tile."""
-    size, whole = np.array(functions.shape[1:3], np.float32), np.array(pixels.shape[1:3], np.float32)
-    n = len(pixels)
-    places = (jnp.asarray(np.tile(row, (n, 1))) for row in (0 * size, size / whole, size))
-    return np.asarray(render.colorize(jnp.asarray(pixels), jnp.asarray(functions), *places, jnp.float32(saturation)))
+    """Whole pictures [n, h, w, c], each as one stretch of pixels."""
+    _, height, width, channels = pixels.shape
+    _, rows, columns, _ = functions.shape
+    place = render.Place(*(jnp.asarray(x, jnp.int32) for x in ((0, 0), (height, width), (rows, columns), columns)))
+    colored = [
+        render.to_rgb(
+            render.to_lab(jnp.asarray(p.reshape(-1, channels)), f.reshape(-1, 4), place, jnp.float32(saturation)),
+            pixels.dtype.name,
+        )
+        for p, f in zip(pixels, jnp.asarray(functions), strict=True)
+    ]
+    return np.stack(colored).reshape(*pixels.shape[:3], 3)
 
 
 def test_guide_is_ridge_regression_in_windows():

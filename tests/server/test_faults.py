@@ -77,6 +77,7 @@ def test_an_answer_has_its_time(colorizer, start, picture):
 
 def test_a_model_that_can_not_be_compiled_ends_the_server(colorizer, start, monkeypatch):
     monkeypatch.setattr(colorizer, 'variables', {'params': {}})
+    monkeypatch.setattr(colorizer, '_programs', {})
     server, _ = start(create_app(colorizer, Settings()))
     while server.failure is None:
         time.sleep(0.02)

@@ -1,0 +1,125 @@
+"""Small copies of pictures through the network: few shapes, so few programs, and what it says of each."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import linen as nn
+from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
+
+from jaxcolor.color.palette import Palette
+from jaxcolor.color.spaces import Space
+from jaxcolor.imaging import arrays
+from jaxcolor.inference import render
+
+LONGEST = 4  # sides beyond 4:1 are squeezed for the network, not for the result
+
+
+class Shapes(NamedTuple):
+    """The shapes that a network is given.
+
+    Attributes:
+      side: the shorter side of each, in pixels; a multiple of `step`.
+      step: what the network can halve.
+    """
+
+    side: int
+    step: int
+
+    def sides(self) -> list[int]:
+        """Return the longer sides: by thirds up to 2:1, where most photographs are, then 3:1 and 4:1."""
+        grain = up_to_multiple(-(-self.side // 3), self.step)
+        longer = {*range(self.side, 2 * self.side, grain), *range(2 * self.side, LONGEST * self.side + 1, self.side)}
+        return sorted(longer)
+
+    def all(self) -> list[tuple[int, int]]:
+        """Return every shape, the commonest first: square, then 4:3 and 3:4, 3:2 and 2:3, and so on."""
+        return [
+            shape
+            for long in self.sides()
+            for shape in dict.fromkeys([(self.side, long), (long, self.side)])
+        ]  # fmt: skip
+
+    def plan(self, height: int, width: int) -> 'Plan':
+        """Return how a picture of this size passes through the network."""
+        ratio = self.side / min(height, width)
+        content = tuple(min(round(side * ratio), LONGEST * self.side) for side in (height, width))
+        shape = tuple(next(long for long in self.sides() if long >= side) for side in content)
+        return Plan((content[0], content[1]), (shape[0], shape[1]), max(height, width) > max(content))
+
+
+class Plan(NamedTuple):
+    """How a picture passes through the network: scaled to `content`, mirrored at its ends up to `shape`."""
+
+    content: tuple[int, int]
+    shape: tuple[int, int]
+    filtered: bool  # along the edges of lightness, for pictures larger than this
+
+
+class SmallCopy(NamedTuple):
+    """What the network sees of a picture, mirrored or not."""
+
+    pixels: UInt8[np.ndarray, 'h w 3']
+    plan: Plan
+    mirrored: bool
+
+
+def small_copy(pixels: arrays.Pixels, plan: Plan, *, mirrored: bool = False) -> SmallCopy:
+    """Return the small copy of a picture [h, w, 1 | 3]."""
+    small = arrays.thumbnail(pixels, *plan.content)
+    padding = [(0, s - c) for s, c in zip(plan.shape, plan.content, strict=True)]
+    padded = np.pad(small, [*padding, (0, 0)], 'symmetric')
+    return SmallCopy(padded[:, ::-1] if mirrored else padded, plan, mirrored)
+
+
+@partial(jax.jit, static_argnames=('generator', 'space', 'rows'))
+def predict(
+    variables: Any,
+    image: UInt8[Array, 'b h w 3'],
+    filtered: Bool[Array, ' b'],
+    mirrored: Bool[Array, ' b'],
+    key: PRNGKeyArray | None,
+    temperature: Float[Array, ''],
+    vividness: Float[Array, ''],
+    *,
+    generator: nn.Module,
+    space: Space,
+    rows: int,
+) -> list[Float[Array, '{rows} 4']]:
+    """Return what the generator says to each small picture, as the functions that `render.to_lab` applies.
+
+    Args:
+      variables: the generator's.
+      image: sRGB.
+      filtered: along the edges of lightness, for pictures larger than these.
+      mirrored: the functions are of the picture as it was before somebody mirrored it.
+      key: of the generator's dropout, the same noise for every picture; None for no dropout.
+      temperature: what a palette's logits are divided by.
+      vividness: what its log frequencies are multiplied by and taken from the logits, before that.
+      generator: in inference: norms by their running statistics.
+      space: the generator's.
+      rows: of the functions, h * w or more: equally many whatever the shape.
+    """
+    x, _ = space.split(image)
+    if key is None:
+        y: Any = generator.apply(variables, x, train=False)
+    else:
+        # One picture at a time sees the noise, so that it does not depend on the batch.
+        y = jax.vmap(lambda one: generator.apply(variables, one[None], train=False, rngs={'dropout': key})[0])(x)
+    if isinstance(space, Palette):
+        if space.frequencies:
+            y = y - vividness * space.log_frequencies()[None, None, None]
+        y = y / temperature
+    chroma = render.chroma(space, x, y)
+    guided = render.guide((x.astype(jnp.float32) + 1) / 2, chroma)
+    functions = jnp.where(filtered[:, None, None, None], guided, render.constant(chroma))
+    functions = jnp.where(mirrored[:, None, None, None], functions[:, :, ::-1], functions)
+    batch, height, width, _ = functions.shape
+    return list(jnp.pad(functions.reshape(batch, height * width, 4), ((0, 0), (0, rows - height * width), (0, 0))))
+
+
+def up_to_multiple(number: int, step: int) -> int:
+    """Return the least multiple of `step` that is no less than `number`, and than `step`."""
+    return max(1, -(-number // step)) * step
