@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     limits = parser.add_argument_group('limits')
     for name, default, metavar, meaning in (
-        ('--batch-size', 8, 'N', 'pictures that go to the device together'),
+        ('--batch-size', 4, 'N', 'pictures that go through the network together: 1, 4, 16 or 64'),
         ('--queue', 32, 'N', 'pictures at work or waiting; more are told to come again'),
         ('--max-megabytes', 64, 'N', 'size of a file'),
         ('--max-megapixels', 64, 'N', 'size of a picture'),
@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise missing_package(error, 'jaxcolor serve', 'serve') from error
     from jaxcolor.imaging.photos import Limits
+    from jaxcolor.inference import compilation_cache
     from jaxcolor.inference.colorizer import Colorizer
 
     settings = Settings(
@@ -58,6 +59,7 @@ def run(arguments: argparse.Namespace) -> int:
         root_path=arguments.root_path.rstrip('/'),
     )
     logging.getLogger('jaxcolor').setLevel(logging.INFO)
+    compilation_cache.use()
     colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
     run_server(colorizer, settings, arguments.host, arguments.port)
     return 0

@@ -1,99 +1,177 @@
-"""One thread for the device: pictures that come at about the same time are coloured together."""
+"""One thread for the device: in small steps, between which smaller pictures pass larger ones."""
 
 import threading
 import time
-from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from jaxcolor.inference.colorizer import Colorizer, Options
+from jaxcolor.inference.network import SmallCopy
+from jaxcolor.inference.rendering import Rendering
 from jaxcolor.server.metrics import Metrics
+from jaxcolor.server.programs import Program, Programs
 
-_MAX_WAIT = 0.004  # seconds that the first picture of a batch waits for others
-_MAX_PIXELS = 2**24  # of a batch: larger ones fill the device by themselves
+_RANKS = (2**20, 2**24)  # pixels, from which on a picture lets smaller ones pass
+_SHARE = 0.25  # of the time of smaller ones that larger ones have meanwhile, or they might wait for ever
+
+
+@dataclass(frozen=True, eq=False)
+class Colored:
+    """A picture in colour, and the seconds of the device that it took."""
+
+    pixels: np.ndarray
+    seconds: float
 
 
 @dataclass(eq=False)
 class _Job:
     pixels: np.ndarray
     options: Options
-    result: Future[np.ndarray] = field(default_factory=Future)
+    copies: Sequence[SmallCopy]
+    programs: list[Program]
+    result: Future[Colored] = field(default_factory=Future)
+    work: Rendering | None = None  # once it has been through the network
+    seconds: float = 0.0
+
+    @property
+    def kind(self) -> tuple[Any, ...]:
+        """What jobs have in common that may go through the network together."""
+        return self.copies[0].plan.shape, self.options._replace(saturation=1.0)
+
+    @property
+    def rank(self) -> int:
+        return sum(self.pixels.shape[0] * self.pixels.shape[1] >= pixels for pixels in _RANKS)
 
 
 class Batcher:
-    """Colour pictures in batches, on a thread of its own.
+    """Colour pictures on a thread of its own, step by step; those of one shape go through the network together.
 
-    Work that was cancelled before its turn is skipped.
+    A step is a batch through the network or a stretch of a picture. Of pictures of about a size the oldest is first;
+    smaller ones pass larger ones, but for a share of the time. What is cancelled gets no further step, and what needs a
+    program that is not compiled has none until it is.
     """
 
     def __init__(self, colorizer: Colorizer, batch_size: int, metrics: Metrics):
-        self._colorizer, self._batch_size, self._metrics = colorizer, batch_size, metrics
-        self._jobs: deque[_Job] = deque()
+        self._colorizer, self._metrics = colorizer, metrics
+        self._jobs: list[_Job] = []
         self._changed = threading.Condition()
+        self._credit: dict[int, float] = {}  # rank -> seconds that it is due while smaller ones have theirs
         self._closed = False
+        self.programs = Programs(colorizer, batch_size, metrics, self._notify)
         # A daemon: a model that hangs must not keep the process from ending.
-        self._thread = threading.Thread(target=self._color_batches, name='device', daemon=True)
+        self._thread = threading.Thread(target=self._run, name='device', daemon=True)
         self._thread.start()
 
-    def submit(self, pixels: np.ndarray, options: Options) -> Future[np.ndarray]:
-        """Enqueue a picture [h, w, 1 | 3]; return the future of it in colour, [h, w, 3] of the same dtype."""
-        job = _Job(pixels, options)
+    def submit(self, pixels: np.ndarray, options: Options, copies: Sequence[SmallCopy]) -> Future[Colored]:
+        """Enqueue a picture.
+
+        Args:
+          pixels: [h, w, 1 | 3].
+          options: that the model has.
+          copies: `Colorizer.small_copies` of them: what is work of the host is done on other threads.
+
+        Returns:
+          The future of the picture in colour; cancelled, it takes no more of the device's time.
+        """
+        programs = self.programs.needed(copies[0].plan.shape, pixels.shape[2], pixels.dtype.name)
+        job = _Job(pixels, options, copies, programs)
+        if not self.programs.are_ready(programs):
+            self.programs.demand(programs)
         with self._changed:
             self._jobs.append(job)
             self._changed.notify()
-        self._metrics.waiting.set(len(self._jobs))
         return job.result
 
     def close(self, timeout: float) -> bool:
-        """Drop what waits and end the thread; return whether it ended within `timeout` seconds."""
+        """Drop what waits and end both threads; return whether they ended within `timeout` seconds."""
+        end = time.monotonic() + timeout
         with self._changed:
             self._closed = True
             for job in self._jobs:
                 job.result.cancel()
             self._changed.notify()
         self._thread.join(timeout)
-        return not self._thread.is_alive()
+        return self.programs.close(max(0.0, end - time.monotonic())) and not self._thread.is_alive()
 
-    def _color_batches(self) -> None:
-        while batch := self._next_batch():
-            self._color([job for job in batch if job.result.set_running_or_notify_cancel()])
-            batch.clear()  # or the last pictures would stay in memory until the next come
-
-    def _next_batch(self) -> list[_Job]:
-        """Wait for a picture, and a moment for more; return the oldest and those that may go with it. None: closed."""
+    def _notify(self) -> None:
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._closed)
-            end = time.monotonic() + _MAX_WAIT
-            while len(self._jobs) < self._batch_size and not self._closed and (left := end - time.monotonic()) > 0:
-                self._changed.wait(left)
-            batch: list[_Job] = []
-            pixels = 0
-            for job in list(self._jobs):
-                size = job.pixels.shape[0] * job.pixels.shape[1]
-                if not batch or (job.options == batch[0].options and pixels + size <= _MAX_PIXELS):
-                    batch.append(job)
-                    pixels += size
-                    self._jobs.remove(job)
-                if len(batch) == self._batch_size:
-                    break
-            self._metrics.waiting.set(len(self._jobs))
-            return batch
+            self._changed.notify()
 
-    def _color(self, jobs: list[_Job]) -> None:
-        if not jobs:
-            return
-        self._metrics.batch_size.observe(len(jobs))
+    def _run(self) -> None:
+        while jobs := self._next():
+            self._step(jobs)
+            jobs.clear()  # or the last pictures would stay in memory until the next come
+
+    def _next(self) -> list[_Job]:
+        """Wait for work; return the jobs whose step is next. None: closed."""
+        with self._changed:
+            while not self._closed:
+                self._jobs = [job for job in self._jobs if not job.result.done()]
+                self._metrics.waiting.set(len(self._jobs))
+                if ready := [job for job in self._jobs if self.programs.are_ready(job.programs)]:
+                    return self._choose(ready)
+                self._changed.wait()
+        return []
+
+    def _choose(self, ready: list[_Job]) -> list[_Job]:
+        self._credit = {rank: self._credit.get(rank, 0.0) for rank in sorted({job.rank for job in ready})}
+        rank = max((rank for rank, credit in self._credit.items() if credit > 0), default=min(self._credit))
+        first = next(job for job in ready if job.rank == rank)
+        if first.work is not None:
+            return [first]
+        others = [
+            job
+            for job in ready
+            if job is not first and job.work is None and job.rank == rank and job.kind == first.kind
+        ]
+        return [first, *others][: self.programs.batches[-1]]
+
+    def _step(self, jobs: list[_Job]) -> None:
+        start = time.perf_counter()
         try:
-            results = self._colorizer([job.pixels for job in jobs], **jobs[0].options._asdict())
+            if (work := jobs[0].work) is None:
+                self._predict(jobs)
+                ended = False
+            else:
+                ended = not work.step()
         except Exception as error:
             if len(jobs) == 1:
-                jobs[0].result.set_exception(error)
+                if jobs[0].result.set_running_or_notify_cancel():
+                    jobs[0].result.set_exception(error)
                 return
-        else:
-            for job, result in zip(jobs, results, strict=True):
-                job.result.set_result(result)
+            for job in jobs:  # alone, so that one picture's failure is not its neighbours'
+                self._step([job])
             return
-        for job in jobs:  # alone, so that one picture's failure is not its neighbours'
-            self._color([job])
+        seconds = time.perf_counter() - start
+        for job in jobs:
+            job.seconds += seconds / len(jobs)
+        self._charge(jobs[0].rank, seconds)
+        if work is not None and ended and jobs[0].result.set_running_or_notify_cancel():
+            jobs[0].result.set_result(Colored(work.result, jobs[0].seconds))
+
+    def _charge(self, rank: int, seconds: float) -> None:
+        for other in self._credit:
+            if other > rank:
+                self._credit[other] += _SHARE * seconds
+        if rank > min(self._credit):
+            self._credit[rank] -= seconds
+
+    def _predict(self, jobs: list[_Job]) -> None:
+        self._metrics.batch_size.observe(len(jobs))
+        copies = [copy for job in jobs for copy in job.copies]
+        predictions: list[Any] = []
+        while left := copies[len(predictions) :]:
+            size = max(size for size in self.programs.batches if size == 1 or self._fills(size, left))
+            predictions += self._colorizer.predict(left[:size], jobs[0].options, size)
+        for job in jobs:
+            functions, predictions = predictions[: len(job.copies)], predictions[len(job.copies) :]
+            job.work = self._colorizer.render(job.pixels, job.copies[0].plan, functions, job.options)
+
+    def _fills(self, size: int, copies: Sequence[SmallCopy]) -> bool:
+        """Whether there is a program for so many, of which so few would not leave too much empty."""
+        programs = self.programs.networks([copies[0].plan.shape], size)
+        return 4 * len(copies) >= 3 * size and all(map(self._colorizer.is_compiled, programs))

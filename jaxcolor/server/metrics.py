@@ -35,7 +35,8 @@ class Metrics:
         self.in_progress = Gauge(
             'jaxcolor_in_progress', 'Pictures between upload and answer: the places taken', registry=self.registry
         )
-        self.waiting = Gauge('jaxcolor_queue_depth', 'Pictures that wait for the device', registry=self.registry)
+        self.waiting = Gauge('jaxcolor_queue_depth', 'Pictures on the device or waiting for it', registry=self.registry)
+        self.programs_left = Gauge('jaxcolor_programs_left', 'Programs to be compiled', registry=self.registry)
         self.batch_size = Histogram(
             'jaxcolor_batch_size',
             'Pictures that went to the device together',

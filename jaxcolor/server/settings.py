@@ -10,7 +10,7 @@ class Settings:
     """Limits of a server.
 
     Attributes:
-      batch_size: pictures that go to the device together, at most.
+      batch_size: pictures that go through the network together, at most: as many as a power of 4 that is no more.
       queue: pictures between the end of their upload and their answer, at most; more are turned away.
       photo: bytes and pixels of one picture, at most.
       upload_timeout: seconds that a client may take to send a picture.
@@ -19,7 +19,7 @@ class Settings:
       root_path: where a proxy has put the server, such as `/colour`; empty for the root.
     """
 
-    batch_size: int = 8
+    batch_size: int = 4
     queue: int = 32
     photo: Limits = field(default_factory=lambda: Limits(bytes=64 * 2**20, pixels=64_000_000))
     upload_timeout: int = 60
@@ -31,3 +31,8 @@ class Settings:
     def upload_memory(self) -> int:
         """Bytes that uploads may hold together, whether they are under way or wait to be decoded."""
         return 16 * self.photo.bytes
+
+    @property
+    def small_pixels(self) -> int:
+        """Pixels that small pictures may have decoded together; large ones have `photo.pixels` beside them."""
+        return 32_000_000

@@ -3,25 +3,30 @@
 import asyncio
 import concurrent.futures
 import contextlib
+import io
 import math
 import os
 import time
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-
-from jaxcolor.imaging import photos
+from jaxcolor.imaging import formats, photos
+from jaxcolor.imaging.errors import TooLargeError
+from jaxcolor.imaging.photos import Photo
 from jaxcolor.inference.colorizer import Colorizer, Options
+from jaxcolor.inference.network import SmallCopy
 from jaxcolor.server.batching import Batcher
 from jaxcolor.server.errors import UnavailableError
+from jaxcolor.server.lanes import Lane
 from jaxcolor.server.metrics import Metrics
 from jaxcolor.server.settings import Settings
 
-_WARM_UP = ((768, 1024), (1024, 768))  # common shapes; others are compiled when they first come
 _BROWSER_FORMATS = ('PNG', 'JPEG', 'WEBP')  # every browser shows them
+_LARGE = 2**22  # pixels, from which on a picture is in the lane of the large ones
+_LONGEST_SIDE = 65_535  # each row costs a codec something, however short it is
+_MEASURED = 2**18  # pixels, from which on a picture's time says something of others' of its size
+_PACE = 4e-7  # seconds for a pixel, until one is measured
 
 _T = TypeVar('_T')
 
@@ -43,28 +48,26 @@ class Worker:
     """
 
     def __init__(self, colorizer: Colorizer, settings: Settings, metrics: Metrics):
-        self._settings, self._metrics = settings, metrics
+        self._colorizer, self._settings, self._metrics = colorizer, settings, metrics
         self._batcher = Batcher(colorizer, settings.batch_size, metrics)
-        threads = max(2, os.cpu_count() or 2)
-        self._pool = ThreadPoolExecutor(threads, 'codec')
-        self._decoding = asyncio.Semaphore(threads)
+        cores = os.cpu_count() or 2
+        self._small = Lane('small', max(2, cores), settings.small_pixels)
+        self._large = Lane('large', max(1, cores // 2), settings.photo.pixels)
         self._places_taken = 0
-        self._pixels = 0  # decoded, and not yet encoded
-        self._pixels_freed = asyncio.Condition()
+        self._pixels = 0  # of the pictures that have a place
+        self._pace = _PACE  # seconds for a pixel, of the pictures last finished
         self._latency = 1.0  # of the picture last finished, in seconds
         self.ready = False
 
     async def warm_up(self) -> None:
-        """Compile what grey pictures of common shapes need; `ready` from then on."""
-        for shape in _WARM_UP:
-            await _finished(self._batcher.submit(np.zeros((*shape, 1), np.uint8), Options()))
+        """Wait until what common pictures need is compiled; `ready` from then on."""
+        await asyncio.wrap_future(self._batcher.programs.ready)
         self.ready = True
 
     def check_capacity(self) -> None:
         """Raise an UnavailableError, with a guess of when to come again, if every place is taken."""
         if self._places_taken >= self._settings.queue:
-            seconds = min(30, max(1, math.ceil(self._latency)))
-            raise UnavailableError('the server is busy; try again soon', retry_after=seconds)
+            raise UnavailableError('the server is busy; try again soon', self._retry_after(self._latency))
 
     async def colorize(self, content: bytes, options: Options, format_name: str | None) -> Result:
         """Colour a file.
@@ -75,7 +78,8 @@ class Worker:
           format_name: of the result, Pillow's; left out, the file's own where every browser shows it, else PNG.
 
         Raises:
-          UnavailableError: no place is free.
+          UnavailableError: no place is free, or those before it will take all the time that there is.
+          TooLargeError: by its header it would take too long, or too many pixels.
           PhotoError: the file can't be read as a picture.
         """
         self.check_capacity()
@@ -89,31 +93,53 @@ class Worker:
 
     def close(self, timeout: float) -> bool:
         """Drop what waits and end the threads; return whether the device's ended within `timeout` seconds."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for lane in (self._small, self._large):
+            lane.pool.shutdown(wait=False, cancel_futures=True)
         return self._batcher.close(timeout)
 
     async def _colorize(self, content: bytes, options: Options, format_name: str | None) -> Result:
         seconds: dict[str, float] = {}
-        async with self._decoding:
-            # Many small files may be large pictures: as many pixels as the largest may have, and no more are decoded.
-            async with self._pixels_freed:
-                await self._pixels_freed.wait_for(lambda: self._pixels < self._settings.photo.pixels)
-            with self._timed('decode', seconds):
-                photo = await _finished(self._pool.submit(photos.read, content, self._settings.photo))
-            count = photo.pixels.shape[0] * photo.pixels.shape[1]
-            self._pixels += count
+        width, height = await _finished(self._small.pool.submit(_size, content, self._settings.photo))
+        count = width * height
+        self._check_work(width, height)
+        lane = self._large if count >= _LARGE else self._small
+        self._pixels += count
         try:
-            with self._timed('model', seconds):
-                colored = await _finished(self._batcher.submit(photo.pixels, options))
-            format_name = format_name or (photo.format if photo.format in _BROWSER_FORMATS else 'PNG')
-            with self._timed('encode', seconds):
-                encoded = await _finished(self._pool.submit(photos.encode, photo, colored, format_name))
+            async with lane.hold(count):
+                with self._timed('decode', seconds):
+                    photo, copies = await _finished(lane.pool.submit(self._decode, content, options))
+                with self._timed('model', seconds):
+                    colored = await _finished(self._batcher.submit(photo.pixels, options, copies))
+                format_name = format_name or (photo.format if photo.format in _BROWSER_FORMATS else 'PNG')
+                with self._timed('encode', seconds):
+                    encoded = await _finished(lane.pool.submit(photos.encode, photo, colored.pixels, format_name))
         finally:
             self._pixels -= count
-            async with self._pixels_freed:
-                self._pixels_freed.notify_all()
+        if count >= _MEASURED:
+            self._pace += (seconds['decode'] + colored.seconds + seconds['encode'] - self._pace * count) / count / 4
         self._metrics.pixels.inc(count)
         return Result(encoded, format_name, seconds)
+
+    def _check_work(self, width: int, height: int) -> None:
+        """Check that a picture of this size, behind those that are here, is ready in time."""
+        if max(width, height) > _LONGEST_SIDE:
+            limit = f'{_LONGEST_SIDE:,} pixels a side, the most that this server takes'
+            raise TooLargeError(f'{width} x {height} pixels are more than {limit}')
+        own, others = self._pace * width * height, self._pace * self._pixels
+        if own > self._settings.answer_timeout:
+            raise TooLargeError(
+                f'{width} x {height} pixels take about {own:.0f} s, more than the {self._settings.answer_timeout} s '
+                'that this server has for a picture; use a smaller one'
+            )
+        if own + others > self._settings.answer_timeout:
+            raise UnavailableError('the server is busy with large pictures; try again soon', self._retry_after(others))
+
+    def _decode(self, content: bytes, options: Options) -> tuple[Photo, Sequence[SmallCopy]]:
+        photo = photos.read(content, self._settings.photo)
+        return photo, self._colorizer.small_copies(photo.pixels, options)
+
+    def _retry_after(self, seconds: float) -> int:
+        return min(30, max(1, math.ceil(seconds)))
 
     def _occupy(self, places: int) -> None:
         self._places_taken += places
@@ -137,3 +163,12 @@ async def _finished(work: concurrent.futures.Future[_T]) -> _T:
             await asyncio.wait([waiting])
             waiting.cancelled() or waiting.exception()  # has been seen
         raise
+
+
+def _size(content: bytes, limits: photos.Limits) -> tuple[int, int]:
+    """Return the width and height that a file's header says; (0, 0) where `photos.read` will say what is wrong."""
+    try:
+        with formats.CountedFile(io.BytesIO(content)) as file:
+            return formats.open_picture(file, limits.pixels).size
+    except Exception:  # plug-ins raise nearly everything
+        return 0, 0

@@ -58,7 +58,7 @@ class ServerProcess:
 
 @contextlib.contextmanager
 def serve_model(model: Path, *options: str, ready: bool = True) -> Iterator[ServerProcess]:
-    """Runs a server that is forbidden, from its first request on, to write a single byte to a file."""
+    """Runs a server that is forbidden, once it has compiled all its programs, to write a single byte to a file."""
     command = [sys.executable, '-W', 'error::DeprecationWarning', '-m', 'jaxcolor.cli', 'serve', f'--model={model}']
     # A server computes more than it compiles: let XLA optimize, unlike in the tests' own process.
     environment = {k: v for k, v in os.environ.items() if k != 'XLA_FLAGS'} | {'PYTHONPATH': str(ROOT)}
@@ -83,8 +83,10 @@ def serve_model(model: Path, *options: str, ready: bool = True) -> Iterator[Serv
             server.wait_for(lambda: bool(server.lines))
             assert server.lines[0].startswith('listening on http://127.0.0.1:'), server.lines
             server.port = int(server.lines[0].rstrip('/\n').rpartition(':')[2])
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
-            server.wait_for(lambda: httpx.get(f'{server.url}/{"readyz" if ready else "healthz"}').status_code == 200)
+            if ready:
+                server.wait_for(lambda: httpx.get(f'{server.url}/readyz').status_code == 200)
+                server.wait_for(lambda: server.metric('jaxcolor_programs_left') == 0)
+                resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (0, 0))
             yield server
         finally:
             process.send_signal(signal.SIGTERM)

@@ -62,17 +62,51 @@ def test_a_fault_of_the_model_is_logged_and_outlived(colorizer, start, picture, 
     assert httpx.post(f'{url}/v1/colorize', files={'image': picture()}).status_code == 200
 
 
-def test_an_answer_has_its_time(colorizer, start, picture):
-    """Its place stays taken until the thread that works on it is done, then it is free."""
-    _, url = start(create_app(colorizer, Settings(queue=1, answer_timeout=0)))
+def test_an_answer_has_its_time(colorizer, start, picture, monkeypatch):
+    """What has no more time takes no more of the device's, and its place is free."""
+    app = create_app(colorizer, Settings(queue=1, answer_timeout=1))
+    _, url = start(app)
     _wait_until_ready(url)
-    answer = httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 300, 300)})
+    with monkeypatch.context() as slow:
+        render = colorizer.render
+
+        def never_ends(*arguments):
+            work = render(*arguments)
+            slow.setattr(work, 'step', lambda: time.sleep(0.01) or True)
+            return work
+
+        slow.setattr(colorizer, 'render', never_ends)
+        answer = httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 300, 300)})
     assert (answer.status_code, answer.json()) == (
         504,
-        {'detail': 'the picture was not ready within 0 s; a smaller one may be'},
+        {'detail': 'the picture was not ready within 1 s; a smaller one may be'},
     )
     while 'jaxcolor_in_progress 0.0' not in httpx.get(f'{url}/metrics').text:
         time.sleep(0.02)
+    assert httpx.post(f'{url}/v1/colorize', files={'image': picture()}).status_code == 200
+
+
+def test_work_is_bounded_before_it_begins(colorizer, start, picture):
+    """By what a picture of its size takes, and by what those before it take."""
+    app = create_app(colorizer, Settings())
+    _, url = start(app)
+    _wait_until_ready(url)
+    worker = app.state.handlers.worker
+    worker._pace = 1.0
+    answer = httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 40, 30)})
+    assert (answer.status_code, answer.json()['detail']) == (
+        413,
+        '40 x 30 pixels take about 1200 s, more than the 120 s that this server has for a picture; use a smaller one',
+    )
+    worker._pixels += 100
+    answer = httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 10, 10)})
+    assert (answer.status_code, answer.headers['retry-after']) == (503, '30')
+    worker._pixels -= 100
+    assert httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 10, 10)}).status_code == 200
+    assert worker._pixels == 0
+    colored = httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 10, 10)}).content
+    assert len(colored) > 100
+    assert app.state.handlers._memory.held == 0  # the answers are out
 
 
 def test_a_model_that_can_not_be_compiled_ends_the_server(colorizer, start, monkeypatch):
