@@ -1,10 +1,14 @@
 """`jaxcolor serve`: a web page and an HTTP API."""
 
 import argparse
+import ipaddress
 import logging
+import os
+import re
+import secrets
 
 from jaxcolor.cli.arguments import whole_number
-from jaxcolor.errors import missing_package
+from jaxcolor.errors import UserError, missing_package
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +26,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     place.add_argument(
         '--root-path', default='', metavar='PATH', help='where a proxy has put the server, such as /colour'
+    )
+    access = parser.add_argument_group('access')
+    access.add_argument(
+        '--token',
+        help="that requests must bring; also from JAXCOLOR_TOKEN. Left out, none on this machine's own address, else "
+        "a new one, which is printed; '' for none where others see to it",
+    )
+    access.add_argument(
+        '--allowed-hosts',
+        default='',
+        metavar='NAME,…',
+        help='by which the server may be addressed, beside its probes; left out, any',
+    )
+    access.add_argument(
+        '--per-client',
+        type=whole_number(1),
+        default=16,
+        metavar='N',
+        help='requests of one address at a time, default %(default)s',
     )
     limits = parser.add_argument_group('limits')
     for name, default, metavar, meaning in (
@@ -49,6 +72,8 @@ def run(arguments: argparse.Namespace) -> int:
     from jaxcolor.inference import compilation_cache
     from jaxcolor.inference.colorizer import Colorizer
 
+    given = os.environ.get('JAXCOLOR_TOKEN') if arguments.token is None else arguments.token
+    token, is_new = choose_token(given, arguments.host)
     settings = Settings(
         batch_size=arguments.batch_size,
         queue=arguments.queue,
@@ -56,10 +81,34 @@ def run(arguments: argparse.Namespace) -> int:
         upload_timeout=arguments.upload_timeout,
         answer_timeout=arguments.answer_timeout,
         drain_timeout=arguments.drain_timeout,
+        per_client=arguments.per_client,
+        token=token,
+        allowed_hosts=frozenset(name.strip().lower() for name in arguments.allowed_hosts.split(',') if name.strip()),
         root_path=arguments.root_path.rstrip('/'),
     )
     logging.getLogger('jaxcolor').setLevel(logging.INFO)
     compilation_cache.use()
     colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
-    run_server(colorizer, settings, arguments.host, arguments.port)
+    run_server(colorizer, settings, arguments.host, arguments.port, show_token=is_new)
     return 0
+
+
+def choose_token(given: str | None, host: str) -> tuple[str, bool]:
+    """Return the token of a server that listens on `host`, empty for none, and whether it is new.
+
+    Raises:
+      UserError: the one that is given can't be sent.
+    """
+    if given is None:
+        is_new = not _is_loopback(host)
+        return secrets.token_urlsafe(16) if is_new else '', is_new
+    if given and not re.fullmatch(r'[A-Za-z0-9._~+/-]+=*', given):  # RFC 6750, section 2.1
+        raise UserError('token=… has characters that a header can not carry; use letters, digits and ._~+/-')
+    return given, False
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == 'localhost'

@@ -11,6 +11,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.server.access import AccessMiddleware
 from jaxcolor.server.errors import STATUSES, respond
 from jaxcolor.server.handlers import PAGE, Handlers
 from jaxcolor.server.metrics import Metrics
@@ -47,7 +48,10 @@ def create_app(colorizer: Colorizer, settings: Settings) -> Starlette:
             Route('/docs', handlers.docs, include_in_schema=False),
             Mount('/', StaticFiles(directory=PAGE, html=True), name='page'),
         ],
-        middleware=[Middleware(ResponseMiddleware, metrics=metrics)],
+        middleware=[
+            Middleware(ResponseMiddleware, metrics=metrics),
+            Middleware(AccessMiddleware, settings=settings),
+        ],
         exception_handlers=dict.fromkeys((HTTPException, *STATUSES), respond),
         lifespan=lifespan,
     )

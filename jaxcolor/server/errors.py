@@ -16,16 +16,36 @@ class UploadTimeoutError(UserError):
     """An upload that takes too long."""
 
 
+class AmbiguousLengthError(UserError):
+    """A request that says in two ways where it ends."""
+
+
+class HostError(UserError):
+    """A request for a host that is not this one."""
+
+
+class TokenError(UserError):
+    """A request without the server's token."""
+
+
 class InternalError(Exception):
     """A fault of the server; the message tells nothing of the request."""
 
 
-class UnavailableError(Exception):
-    """No picture is taken now; it may be after Retry-After seconds."""
+class RetryError(Exception):
+    """What may be done after Retry-After seconds."""
 
     def __init__(self, message: str, retry_after: int):
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class ClientLimitError(RetryError):
+    """Too many requests of one client at a time; there may be fewer after Retry-After seconds."""
+
+
+class UnavailableError(RetryError):
+    """No picture is taken now; it may be after Retry-After seconds."""
 
 
 class ResultTimeoutError(Exception):
@@ -33,12 +53,16 @@ class ResultTimeoutError(Exception):
 
 
 STATUSES: dict[type[Exception], int] = {
+    AmbiguousLengthError: 400,
+    HostError: 400,
     FormError: 400,
+    TokenError: 401,
     UploadTimeoutError: 408,
     TooLargeError: 413,
     UnsupportedFormatError: 415,
     UserError: 422,  # every other: a damaged picture, an option out of range
     ClientDisconnect: 499,  # nginx's number; nobody reads it but the metrics
+    ClientLimitError: 429,
     InternalError: 500,
     UnavailableError: 503,
     ResultTimeoutError: 504,
@@ -51,5 +75,9 @@ async def respond(request: Request, error: Exception) -> JSONResponse:
     if isinstance(error, HTTPException):  # Starlette's own: an unknown address or method
         return JSONResponse({'detail': error.detail}, error.status_code, error.headers)
     status = next(STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES)
-    headers = {'Retry-After': str(error.retry_after)} if isinstance(error, UnavailableError) else None
+    headers = None
+    if isinstance(error, RetryError):
+        headers = {'Retry-After': str(error.retry_after)}
+    elif isinstance(error, TokenError):
+        headers = {'WWW-Authenticate': 'Bearer'}
     return JSONResponse({'detail': str(error)}, status, headers)

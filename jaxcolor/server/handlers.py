@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.types import Receive, Scope, Send
 
 from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.server import openapi, schemas, uploads
@@ -80,14 +81,19 @@ class Handlers:
         """
         self._check_draining()
         self.worker.check_capacity()  # before the body: a client that is turned away need not send it
-        with self._track_active(), uploads.Reservation(self._memory) as reservation:
-            try:
-                return await self._colorize(request, reservation)
-            except tuple(STATUSES):
+        reservation = uploads.Reservation(self._memory)
+        try:
+            with self._track_active():
+                result, name, seconds = await self._colorize(request, reservation)
+            reservation.release()
+            reservation.add(len(result.content))  # for as long as the client takes to receive it
+            return _HeldResponse(reservation, result, name, seconds)
+        except BaseException as error:
+            reservation.release()
+            if isinstance(error, tuple(STATUSES)) or not isinstance(error, Exception):
                 raise
-            except Exception as error:
-                number = _log(error)
-                raise InternalError(f'something went wrong here; the log tells more of error {number}') from error
+            number = _log(error)
+            raise InternalError(f'something went wrong here; the log tells more of error {number}') from error
 
     def _check_draining(self) -> None:
         if self.draining:
@@ -103,7 +109,9 @@ class Handlers:
             self.active -= 1
             self._metrics.active.set(self.active)
 
-    async def _colorize(self, request: Request, reservation: uploads.Reservation) -> Response:
+    async def _colorize(
+        self, request: Request, reservation: uploads.Reservation
+    ) -> tuple[Result, str, dict[str, float]]:
         start = time.perf_counter()
         limit = self._settings.upload_timeout
         try:
@@ -116,7 +124,7 @@ class Handlers:
         options = schemas.parse_options(request.query_params, upload.fields)
         work = self.worker.colorize(upload.content, options.for_colorizer(self._colorizer), options.pillow_format)
         result = await self._wait(work, request.receive)
-        return _response(result, upload.name, seconds | result.seconds)
+        return result, upload.name, seconds | result.seconds
 
     async def _wait(self, work: Awaitable[Result], receive: Callable[[], Awaitable[Any]]) -> Result:
         """Wait for the picture, as long as there is time and somebody waits for it."""
@@ -146,16 +154,24 @@ def _log(error: Exception) -> str:
     return number
 
 
-def _response(result: Result, name: str, seconds: dict[str, float]) -> Response:
-    suffix = _SUFFIXES[result.format]
-    name = f'{PurePosixPath(name).stem or "picture"}-colour{suffix}'
-    ascii_name = ''.join(letter if letter.isascii() and letter not in '"\\%' else '_' for letter in name)
-    return Response(
-        result.content,
-        media_type=f'image/{result.format.lower()}',
-        headers={
+class _HeldResponse(Response):
+    """A coloured file, charged to a reservation until it has been sent, or nobody takes it any more."""
+
+    def __init__(self, reservation: uploads.Reservation, result: Result, name: str, seconds: dict[str, float]):
+        suffix = _SUFFIXES[result.format]
+        name = f'{PurePosixPath(name).stem or "picture"}-colour{suffix}'
+        ascii_name = ''.join(letter if letter.isascii() and letter not in '"\\%' else '_' for letter in name)
+        headers = {
             'Cache-Control': 'no-store',
             'Content-Disposition': f'attachment; filename="{ascii_name}"; filename*=UTF-8\'\'{quote(name, safe="")}',
             'Server-Timing': ', '.join(f'{stage};dur={1000 * value:.1f}' for stage, value in seconds.items()),
-        },
-    )
+        }
+        super().__init__(result.content, media_type=f'image/{result.format.lower()}', headers=headers)
+        self._reservation = reservation
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._reservation.release()

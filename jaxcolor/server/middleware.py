@@ -7,6 +7,7 @@ import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from jaxcolor.server.access import PROBES
 from jaxcolor.server.metrics import Metrics
 
 _LOG = logging.getLogger(__name__)
@@ -22,7 +23,6 @@ _HEADERS = {
     'referrer-policy': 'no-referrer',
     'x-content-type-options': 'nosniff',
 }
-_ROUTINE = ('/healthz', '/readyz', '/metrics')  # asked for every few seconds
 _LINGER = 2.0  # seconds in which the rest of an upload is still read after an answer
 
 
@@ -65,7 +65,7 @@ class ResponseMiddleware:
             route = getattr(scope.get('route'), 'path', '') or 'other'  # of the page's files
             self._metrics.requests.labels(route, status).inc()
             self._metrics.latency.labels(route).observe(seconds)
-            level = logging.DEBUG if route in _ROUTINE else logging.INFO
+            level = logging.DEBUG if route in PROBES else logging.INFO
             _LOG.log(level, '%s %s %d %.0f ms', scope['method'][:8], route, status, 1000 * seconds)
 
 

@@ -14,10 +14,12 @@ from jaxcolor.server.uploads import PICTURE
 _FILE = {'type': 'string', 'format': 'binary'}
 _EXAMPLES = {
     400: 'the form ends before its last boundary: the upload was cut short',
+    401: "this server wants its token; send the header 'Authorization: Bearer TOKEN'",
     408: 'the picture did not arrive within 60 s',
     413: 'the picture is larger than 64 MiB, the most that this server takes',
     415: "send a form (multipart/form-data) whose field 'image' is the picture",
     422: "saturation: '9' should be less than or equal to 4",
+    429: 'more than 16 requests of one client at a time; try again soon',
     500: 'something went wrong here; the log tells more of error 5bd1c0de',
     503: 'the server is busy; try again soon',
     504: 'the picture was not ready within 120 s; a smaller one may be',
@@ -39,7 +41,14 @@ def document(routes: Iterable[BaseRoute], root_path: str) -> dict[str, Any]:
                 operation |= {'responses': responses(), **_request()}
             paths[route.path] = {method.lower(): operation for method in (route.methods or ()) if method != 'HEAD'}
     info = {'title': 'jaxcolor', 'version': '1', 'summary': _first_line(server)}
-    return {'openapi': '3.1.0', 'info': info, 'servers': [{'url': root_path or '/'}], 'paths': paths}
+    return {
+        'openapi': '3.1.0',
+        'info': info,
+        'servers': [{'url': root_path or '/'}],
+        'security': [{}, {'token': []}],  # where the server has one
+        'components': {'securitySchemes': {'token': {'type': 'http', 'scheme': 'bearer'}}},
+        'paths': paths,
+    }
 
 
 def responses() -> dict[int, dict[str, Any]]:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
@@ -15,21 +16,26 @@ from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from jaxcolor.errors import UserError
 from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.server.access import network
 from jaxcolor.server.app import create_app
 from jaxcolor.server.settings import Settings
 
 _LOG = logging.getLogger(__name__)
 
-_CONNECTIONS = 512
+_CONNECTIONS = 512  # of all clients
+_CONNECTIONS_OF_ONE = 64  # and some more that are at work: of those, `Settings.per_client` are answered
+_OPEN_FILES = 768  # connections beyond which none is taken: most systems let a process have 1024 files
+_IDLE_SECONDS = 1.0  # after which a connection without a request may be closed for another's sake
 _HEAD_SECONDS = 15.0  # that the head of a request may take, from the first connection or from its first byte
 _HEAD_BYTES = 2**16
 _ANSWER_SECONDS = 300.0  # that a client may take to receive an answer
 
 
-def run(colorizer: Colorizer, settings: Settings, host: str, port: int) -> None:
+def run(colorizer: Colorizer, settings: Settings, host: str, port: int, *, show_token: bool = False) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is under way and return.
 
     Args:
+      show_token: in the address that is printed, by which the page has it.
       host: a name or an address of this machine.
       port: 0 for any that is free; the line printed names it.
 
@@ -49,13 +55,13 @@ def run(colorizer: Colorizer, settings: Settings, host: str, port: int) -> None:
             access_log=False,  # `middleware.ResponseMiddleware` logs, without the query
             server_header=False,
             root_path=settings.root_path,
-            limit_concurrency=_CONNECTIONS,
             h11_max_incomplete_event_size=_HEAD_BYTES,
             timeout_graceful_shutdown=settings.drain_timeout,
         )
         server = Server(config, app, settings.drain_timeout)
         name = f'[{host}]' if ':' in host else host
-        print(f'listening on http://{name}:{listener.getsockname()[1]}{settings.root_path}/', flush=True)
+        token = f'#token={settings.token}' if show_token else ''
+        print(f'listening on http://{name}:{listener.getsockname()[1]}{settings.root_path}/{token}', flush=True)
         server.run([listener])
     if not app.state.closed:
         # The interpreter would end under a thread that is deep in XLA, which aborts the process.
@@ -118,14 +124,45 @@ class Server(uvicorn.Server):
 class _Protocol(H11Protocol):
     """Hang up on a client that does not send the head of a request, or does not take an answer, for too long.
 
-    uvicorn waits for either without end.
+    uvicorn waits for either without end. Its own limit of connections answers 503 to whoever comes then, probes
+    included; here those that wait for a request make room for those that come, first the oldest of the same client.
     """
 
     _timer: asyncio.TimerHandle | None = None
+    _since = 0.0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._since = self.loop.time()
+        if len(self.connections) > _OPEN_FILES:
+            transport.abort()
+            return
+        by_client: dict[str, list[_Protocol]] = {}
+        for connection in sorted(self.connections, key=lambda connection: connection._since):  # type: ignore[union-attr]
+            by_client.setdefault(connection._network, []).append(connection)  # type: ignore[union-attr, arg-type]
+        self._make_room(by_client[self._network], _CONNECTIONS_OF_ONE, _IDLE_SECONDS)
+        if len(self.connections) > _CONNECTIONS:
+            largest = max(by_client.values(), key=len)
+            self._make_room(largest, len(largest) - 1, 0.0)
         self._expect_head()
+
+    @property
+    def _network(self) -> str:
+        return network(self.client[0]) if self.client else ''
+
+    @property
+    def _waits(self) -> bool:
+        """Whether there is no request, or not all of its head."""
+        return self.cycle is None or self.cycle.response_complete
+
+    def _make_room(self, connections: Sequence['_Protocol'], most: int, idle: float) -> None:
+        excess = len(connections) - most
+        for connection in connections:
+            if excess > 0 and connection is not self and connection._waits:
+                if self.loop.time() - connection._since < idle:
+                    return
+                connection.transport.close()
+                excess -= 1
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -137,6 +174,7 @@ class _Protocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self._since = self.loop.time()
         self.loop.call_later(_ANSWER_SECONDS, self._expect_taken, self.cycle)
 
     def _expect_taken(self, cycle: RequestResponseCycle) -> None:
@@ -144,7 +182,7 @@ class _Protocol(H11Protocol):
             self.transport.abort()
 
     def _expect_head(self) -> None:
-        waiting = not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete)
+        waiting = not self.transport.is_closing() and self._waits
         if waiting and self._timer is None:
             self._timer = self.loop.call_later(_HEAD_SECONDS, self.transport.close)
         elif not waiting and self._timer is not None:

@@ -36,7 +36,7 @@ class Upload:
 
 @dataclass
 class Memory:
-    """Bytes that all uploads hold together, and the most that they may."""
+    """Bytes that all uploads and answers hold together, and the most that they may."""
 
     limit: int
     held: int = 0
@@ -44,23 +44,22 @@ class Memory:
 
 @dataclass
 class Reservation:
-    """What one request holds of the `Memory` that all share; given back when it leaves the `with`."""
+    """What one request holds of the `Memory` that all share."""
 
     memory: Memory
     held: int = 0
 
     def add(self, count: int) -> None:
-        """Count bytes that arrived; raise an UnavailableError where all uploads would hold too many."""
+        """Count bytes; raise an UnavailableError where all requests would hold too many."""
         if self.memory.held + count > self.memory.limit:
-            raise UnavailableError('the server holds as many uploads as it can; try again soon', retry_after=5)
+            raise UnavailableError('the server holds as many pictures as it can; try again soon', retry_after=5)
         self.memory.held += count
         self.held += count
 
-    def __enter__(self) -> 'Reservation':
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def release(self) -> None:
+        """Give all of it back."""
         self.memory.held -= self.held
+        self.held = 0
 
 
 async def read(request: Request, max_bytes: int, reservation: Reservation) -> Upload:
@@ -111,6 +110,7 @@ class _Parser(MultiPartParser):
         self._max_bytes, self._reservation = max_bytes, reservation
         self._picture = io.BytesIO()
         self._name = ''
+        self._other_file = ''  # the field of a file that is in another than the picture's
         self._ended = False
 
     def upload(self) -> Upload:
@@ -118,7 +118,7 @@ class _Parser(MultiPartParser):
         if not self._ended:
             raise FormError('the form ends before its last boundary: the upload was cut short')
         if PICTURE not in fields:
-            raise UserError(f'the form has no field {PICTURE!r} with a picture')
+            raise _without_picture(self._other_file)
         del fields[PICTURE]
         return Upload(self._picture.getvalue(), self._name, fields)  # no copy, as long as nobody writes to it
 
@@ -132,6 +132,8 @@ class _Parser(MultiPartParser):
         if part.file:  # Starlette's, in place of which `on_part_data` goes by the field's name
             if part.field_name == PICTURE:
                 self._name = _file_name(part.file.filename or '')
+            else:
+                self._other_file = part.field_name
             part.file.file.close()
             part.file = None
 
@@ -142,6 +144,8 @@ class _Parser(MultiPartParser):
                 raise _too_large(self._max_bytes)
             self._reservation.add(count)
             self._picture.write(memoryview(data)[start:end])
+        elif len(part.data) + count > _FIELD_BYTES and self._is_misnamed(part.field_name):
+            raise _without_picture(part.field_name)
         elif len(part.data) + count > _FIELD_BYTES:
             raise UserError(f'the field {_short(part.field_name)!r} is longer than {_FIELD_BYTES} bytes')
         else:
@@ -150,6 +154,10 @@ class _Parser(MultiPartParser):
     def on_end(self) -> None:
         self._ended = True
 
+    def _is_misnamed(self, field: str) -> bool:
+        """Whether a field is likely to be the picture, under another name."""
+        return field == self._other_file and PICTURE not in dict(self.items)
+
     async def _bounded(self, chunks: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
         received = 0
         async for chunk in chunks:
@@ -157,6 +165,12 @@ class _Parser(MultiPartParser):
             if received > self._max_bytes + _FORM_BYTES:
                 raise _too_large(self._max_bytes)
             yield chunk
+
+
+def _without_picture(other: str) -> UserError:
+    if other:
+        return UserError(f'the file is in the field {_short(other)!r} of the form; name the field {PICTURE!r}')
+    return UserError(f'the form has no field {PICTURE!r} with a picture')
 
 
 def _file_name(name: str) -> str:

@@ -84,7 +84,10 @@ _OTHER = 'name="other"; filename="a"'
         (_part(b'x') + _part(bytes(1025), _OTHER) + _END, UserError, "the field 'other' is longer than 1024 bytes"),
         (_part(b'x') + _part(b'x'), UserError, "the form has more than one field 'image'"),
         (_part(b'x', _OTHER) * 2, UserError, "the form has more than one field 'other'"),
-        (_part(b'x', _OTHER) + _END, UserError, "the form has no field 'image' with a picture"),
+        (_part(b'x', _OTHER) + _END, UserError, "the file is in the field 'other' of the form; name the field 'image'"),
+        (_part(bytes(1025), _OTHER), UserError, "the file is in the field 'other' of the form; name the field 'image'"),
+        (_part(bytes(1025), 'name="other"'), UserError, "the field 'other' is longer than 1024 bytes"),
+        (_part(b'x', 'name="other"') + _END, UserError, "the form has no field 'image' with a picture"),
         (_END, UserError, "the form has no field 'image' with a picture"),
         (b''.join(_part(b'', f'name="{i}"') for i in range(17)), FormError, 'the form has more than 16 fields'),
         (_part(b'x'), FormError, 'the form ends before its last boundary'),
@@ -143,12 +146,14 @@ def test_nothing_is_moved_to_a_file(monkeypatch):
 def test_uploads_share_a_bounded_memory():
     memory = uploads.Memory(100)
     body = _part(bytes(60)) + _END
-    with uploads.Reservation(memory) as one, uploads.Reservation(memory) as other:
-        assert _read(body, one).content == bytes(60)
-        with pytest.raises(UnavailableError) as refusal:
-            _read(body, other)
-        assert refusal.value.retry_after == 5
-        assert 60 <= memory.held <= 100
+    one, other = uploads.Reservation(memory), uploads.Reservation(memory)
+    assert _read(body, one).content == bytes(60)
+    with pytest.raises(UnavailableError) as refusal:
+        _read(body, other)
+    assert refusal.value.retry_after == 5
+    assert 60 <= memory.held <= 100
+    other.release()
+    assert memory.held == 60
+    one.release()
     assert memory.held == 0
-    with uploads.Reservation(memory) as again:
-        _read(body, again)
+    _read(body, uploads.Reservation(memory))

@@ -10,6 +10,14 @@ const drop = element('drop');
 const AT_ONCE = 3; // uploads; the server colours those that come together in one go
 const BUSY_TRIES = 6;
 
+// A server with a token prints its address with it. It stays in this tab, out of the address and of what is shared.
+const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? sessionStorage.getItem('token');
+if (token) {
+  sessionStorage.setItem('token', token);
+  history.replaceState(null, '', location.pathname + location.search);
+}
+const authorization = token ? { Authorization: `Bearer ${token}` } : {};
+
 const pictures = new Set();
 let limits = { bytes: Infinity };
 
@@ -139,6 +147,7 @@ function send(picture, strength) {
     form.append('image', picture.file, picture.name);
     const request = picture.request = new XMLHttpRequest(); // fetch does not tell how far an upload is
     request.open('POST', 'v1/colorize');
+    for (const [name, value] of Object.entries(authorization)) request.setRequestHeader(name, value);
     request.responseType = 'blob';
     request.upload.addEventListener('progress', (event) => {
       if (event.lengthComputable) picture.advance(event.loaded / event.total);
@@ -161,7 +170,8 @@ function send(picture, strength) {
 
 function failure(status, detail, after) {
   const because = detail ? `: ${detail}` : '';
-  if (status === 503) return new Failure('The server is busy. Try again in a moment.', { after });
+  if (status === 401) return new Failure('This server wants its token. Open the address that it printed as it started.');
+  if (status === 429 || status === 503) return new Failure('The server is busy. Try again in a moment.', { after });
   if (status === 413) return new Failure(`This picture is too large${because}.`, { again: false });
   if (status === 415 || status === 422) return new Failure(`This file cannot be coloured${because}.`, { again: false });
   if (status === 408 || status === 504) return new Failure(`It took too long${because}.`);
@@ -259,7 +269,7 @@ controls.addEventListener('submit', (event) => {
   colour(due());
 });
 
-fetch('v1/model').then((response) => response.json()).then((model) => {
+fetch('v1/model', { headers: authorization }).then((response) => response.json()).then((model) => {
   limits = model.limits;
   element('model').textContent = `Model: ${model.generator}, ${(model.parameters / 1e6).toFixed(1)} million `
     + `parameters, step ${model.step.toLocaleString('en')}`;
