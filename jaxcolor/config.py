@@ -12,10 +12,12 @@ from jaxcolor import models
 from jaxcolor.color import spaces
 from jaxcolor.errors import UserError
 
+PARTS = ('space', 'generator', 'discriminator')
+"""Sections whose `name` chooses a class, of which the others are fields."""
+
 # Fields that decide which arrays a checkpoint holds and what they mean. A work directory belongs to one setting of
 # these; the rest of a palette may change, for how it is decoded and weighed is no part of the model.
 _MODEL_FIELDS = ('space', 'generator', 'discriminator', 'generator_optimizer.name', 'discriminator_optimizer.name')
-_PARTS = ('space', 'generator', 'discriminator')
 _FREE_FIELDS = (
     'space.temperature',
     'space.rebalance',
@@ -185,13 +187,13 @@ def parse(text: str) -> ml_collections.ConfigDict:
         if isinstance(value, ml_collections.ConfigDict) and not isinstance(found, dict):
             if section != 'discriminator' or found is not None:
                 raise ValueError(f'is no config: {section}={found!r} has no fields')
-        elif section in _PARTS and not isinstance(found.get('name'), str):
+        elif section in PARTS and not isinstance(found.get('name'), str):
             raise ValueError(f'is no config: {section}.name={found.get("name")!r} is no name')
     present = dict(leaves(content))
     for field, value in defaults(ml_collections.ConfigDict(content)).items():
         *sections, name = field.split('.')
         if field in present:
-            if not _is_like(value, present[field], strict=not {*sections} & {*_PARTS}):
+            if not _is_like(value, present[field], strict=not {*sections} & {*PARTS}):
                 raise ValueError(f'is no config: {field}={present[field]!r} is not like {value!r}')
         elif not sections or isinstance(content.setdefault(sections[0], {}), dict):
             (content[sections[0]] if sections else content)[name] = value
@@ -259,7 +261,7 @@ def _with_defaults(config: ml_collections.ConfigDict) -> dict[str, Any]:
 def defaults(config: ml_collections.ConfigDict) -> dict[str, Any]:
     """Return the default of every field, those of the config's parts included."""
     known = default()
-    for section in ('space', 'generator', 'discriminator'):
+    for section in PARTS:
         chosen = config.get(section)
         known[section] = ml_collections.ConfigDict(_named(section, chosen.name)) if chosen else None
     return dict(leaves(from_json(to_json(known)).to_dict()))

@@ -16,7 +16,6 @@ from jaxcolor.errors import UserError
 _PACKAGE = Path(__file__).parent
 # In the wheel, and in a copy of the repository.
 _FOLDERS = (_PACKAGE / 'configs', _PACKAGE.parent / 'configs')
-_PARTS = ('space', 'generator', 'discriminator')
 
 
 def paths() -> dict[str, Path]:
@@ -55,8 +54,8 @@ def get_config(name: str) -> ml_collections.ConfigDict:
     read = runpy.run_path(path)['get_config']
     config = read(own) if own else read()  # a file without variants takes no argument
     for part, value in parts.items():
-        if part not in _PARTS:
-            raise UserError(f'--config={name}: {part} is no part; use {", ".join(_PARTS)}')
+        if part not in configs.PARTS:
+            raise UserError(f'--config={name}: {part} is no part; use {", ".join(configs.PARTS)}')
         if part == 'discriminator' and value == 'none':
             config.discriminator = None
         else:

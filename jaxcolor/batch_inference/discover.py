@@ -100,7 +100,8 @@ def plan(found: dict[Path, Path], output: Path, form: str, *, samples: int | Non
       UserError: two files would be the same, or one would be an input; `output` is a file for several pictures, or of
         another format.
     """
-    if one_file(output):
+    to_one_file = one_file(output)
+    if to_one_file:
         _check_one_file(output, form, len(found))
     numbers = [''] if samples is None else [f'-{number}' for number in range(1, samples + 1)]
 
@@ -110,7 +111,7 @@ def plan(found: dict[Path, Path], output: Path, form: str, *, samples: int | Non
 
     targets = {}
     for source, relative in found.items():
-        if one_file(output):
+        if to_one_file:
             targets[source] = output
             continue
         same = relative.suffix if relative.suffix.lower() in WRITABLE else SUFFIXES['png']

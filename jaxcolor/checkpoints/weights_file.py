@@ -58,7 +58,10 @@ def read(path: Path) -> Model:
     wanted, digest = metadata.pop('sha256', ''), _digest(tensors, metadata)
     if digest != wanted:
         raise UserError(f'{path} is damaged: SHA-256 of its content is {digest}, not {wanted}; get it again')
-    config = configs.from_json(metadata['config'])
+    try:
+        config = configs.parse(metadata['config'])
+    except ValueError as error:
+        raise UserError(f'{path}: its config {error}; get it again') from error
     space, generator = build(config)
     variables = unflatten_dict({name: array.astype(np.float32) for name, array in tensors.items()}, sep='/')
     return Model(config, int(metadata['step']), space, generator, variables)

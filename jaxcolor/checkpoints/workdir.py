@@ -100,7 +100,7 @@ def overridden(
     before = stored(workdir)
     if before is None:
         raise UserError(f'{workdir} holds no run: it has no config.json; train first, or check --workdir')
-    for section in ('space', 'generator', 'discriminator'):
+    for section in configs.PARTS:
         old, new = (part.name if part else None for part in (before.get(section), config.get(section)))
         if old != new:
             raise UserError(f'{workdir} holds a run of another model: {section}.name was {old!r}, is {new!r}')

@@ -82,7 +82,7 @@ def _walk(
 
 def _attributes(config: ml_collections.ConfigDict) -> Iterator[tuple[str, str]]:
     """Yield what the docstrings of the chosen space and networks say of their fields."""
-    for role in ('space', 'generator', 'discriminator'):
+    for role in configs.PARTS:
         if chosen := config.get(role):
             found = spaces.SPACES[chosen.name] if role == 'space' else models.find(role, chosen.name)
             _, _, section = (inspect.getdoc(found) or '').partition('Attributes:\n')

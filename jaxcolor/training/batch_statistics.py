@@ -54,7 +54,9 @@ def make_renew(
         disable = True if jax.process_index() else None
         steps = tqdm(range(count), 'BatchNorm', unit='batch', delay=2, leave=False, disable=disable)
         each = [jax.device_get(mapped(variables, batches.fetch(1), shards)) for _ in steps]
-        mean = jax.tree.map(lambda *values: np.mean(values, axis=0), *each)
+        mean = jax.tree_util.tree_map_with_path(
+            lambda path, first, *others: np.mean([first, *others], axis=0) if _is_moment(path) else first, *each
+        )
         return state.replace(generator=state.generator.replace(batch_stats=parallel.replicate(mean)))
 
     return renew
@@ -67,16 +69,17 @@ def moments(system: System, variables: Variables, x: Float[Array, 'b h w 1'], rn
     (1 - k) m, and k is its derivative. Other state than means and variances stays.
     """
 
-    def is_moment(path: Any) -> bool:
-        return path[-1].key in ('mean', 'var')
-
     def step(running: Any) -> Any:
         together = {'params': variables['params'], 'batch_stats': running}
         options: dict[str, Any] = {'train': True, 'rngs': {'dropout': rng}, 'mutable': ['batch_stats']}
         return system.generator.apply(together, x, **options)[1]['batch_stats']
 
     stats, with_path = variables['batch_stats'], jax.tree_util.tree_map_with_path
-    zeros = with_path(lambda path, leaf: jnp.zeros_like(leaf) if is_moment(path) else leaf, stats)
-    ones = with_path(lambda path, leaf: jnp.ones_like(leaf) if is_moment(path) else jnp.zeros_like(leaf), stats)
+    zeros = with_path(lambda path, leaf: jnp.zeros_like(leaf) if _is_moment(path) else leaf, stats)
+    ones = with_path(lambda path, leaf: jnp.ones_like(leaf) if _is_moment(path) else jnp.zeros_like(leaf), stats)
     added, kept = jax.jvp(step, (zeros,), (ones,))
-    return with_path(lambda path, old, a, k: a / (1 - k) if is_moment(path) else old, stats, added, kept)
+    return with_path(lambda path, old, a, k: a / (1 - k) if _is_moment(path) else old, stats, added, kept)
+
+
+def _is_moment(path: Any) -> bool:
+    return getattr(path[-1], 'key', None) in ('mean', 'var')

@@ -16,7 +16,7 @@ import pytest
 import skimage.color
 import skimage.data
 import tifffile
-from helpers import fast_compile, hostile
+from helpers import fast_compile, hostile, locked_folders
 from PIL import Image
 
 from jaxcolor import Colorizer, cli
@@ -249,14 +249,7 @@ def test_results_of_no_length_are_not_done(colorize, scans, tmp_path, capsys):
 
 
 def test_a_folder_that_can_not_be_entered_is_a_failure(colorize, scans, tmp_path, capsys, monkeypatch):
-    scandir = os.scandir
-
-    def refusing(path='.'):
-        if Path(path).name == 'c':
-            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, 'scandir', refusing)
+    locked_folders.refuse(monkeypatch, 'c')
     assert colorize(tmp_path / 'scans') == 1
     out, err = capsys.readouterr()
     assert out.startswith('3 coloured; 1 failed; ')

@@ -1,9 +1,9 @@
-import errno
 import os
 import re
 from pathlib import Path
 
 import pytest
+from helpers import locked_folders
 
 from jaxcolor.batch_inference import discover
 from jaxcolor.errors import UserError
@@ -89,15 +89,7 @@ def test_the_output_may_lie_above_the_input(here):
 
 @pytest.fixture
 def locked(here, monkeypatch):
-    """Folders of this name can not be entered, not even by root, who runs tests in containers."""
-    scandir = os.scandir
-
-    def refusing(path='.'):
-        if Path(path).name == 'locked':
-            raise PermissionError(errno.EACCES, 'Permission denied', str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(os, 'scandir', refusing)
+    locked_folders.refuse(monkeypatch, 'locked')
 
 
 @pytest.mark.parametrize('path', ['scans', 'scans/**/*.jpg', 'scans/*/*.jpg', 'sc*'])

@@ -130,6 +130,12 @@ def test_what_is_coloured_is_grey(make_run, photos):
     np.testing.assert_array_equal(shown[2], truth)
 
 
+def test_scores_that_can_not_be_written(make_run, photos, capsys):
+    tmp_out(photos).write_bytes(b'')
+    assert colorize(make_run, photos) == 1
+    assert 'can not be written' in capsys.readouterr().err
+
+
 def test_grey_pictures_have_no_truth(make_run, photos, capsys):
     Image.new('L', (40, 40), 99).save(photos / 'grey.png')
     assert colorize(make_run, photos) == 1

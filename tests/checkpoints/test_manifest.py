@@ -44,9 +44,10 @@ def kept(tmp_path_factory):
     return path
 
 
-def flip(folder, rng):
-    """Flip one bit of one of the files in `folder`."""
-    path = rng.choice(sorted(path for path in folder.rglob('*') if path.is_file()))
+def flip(folder, rng, number):
+    """Flip one bit of one of the files in `folder`: the first with 0, and so on round all of them."""
+    files = sorted(path for path in folder.rglob('*') if path.is_file())
+    path = files[number % len(files)]
     content = bytearray(path.read_bytes())
     content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     path.write_bytes(content)
@@ -62,14 +63,14 @@ def test_training_reads_no_flipped_bit(kept, tmp_path):
     fallen_back = 0
     for number in range(FLIPS):
         workdir = shutil.copytree(kept, tmp_path / str(number))
-        where = flip(workdir / 'checkpoints' / '2', rng)
+        where = flip(workdir / 'checkpoints' / '2', rng, number)
         with contextlib.closing(Checkpoints(workdir, keep=2)) as checkpoints:
             for best in (True, False):  # a flipped score makes no other checkpoint the best
                 step, found = checkpoints.restore(target(), best=best)
                 assert step == 1 or not best, where
                 same(found, state(step))
         fallen_back += step == 1
-    assert fallen_back
+    assert fallen_back > FLIPS / 3
 
 
 def test_inference_reads_no_flipped_bit(make_run, tmp_path):
@@ -79,7 +80,7 @@ def test_inference_reads_no_flipped_bit(make_run, tmp_path):
     expected = {step: restore(run, step).variables for step in (1, 2)}
     for number in range(FLIPS):
         workdir = shutil.copytree(run, tmp_path / str(number))
-        where = flip(workdir / 'checkpoints' / '2', rng)
+        where = flip(workdir / 'checkpoints' / '2', rng, number)
         for name in ('latest', 'best'):
             model = restore(workdir, name)
             assert model.step == 1 or name == 'latest', where

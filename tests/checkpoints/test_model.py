@@ -59,6 +59,19 @@ def test_a_file_names_no_folder_of_the_machine(run, tmp_path, source, kept):
     assert config.data.source == source
 
 
+def test_a_file_of_an_older_version_has_defaults_for_what_it_lacks(run, tmp_path):
+    model = load(run)
+    older = configs.from_json(configs.to_json(model.config))
+    del older.ema_decay, older.generator.dropout
+    (tmp_path / 'a.safetensors').write_bytes(weights_file.encode(older, 1, model.variables))
+    found = load(tmp_path / 'a.safetensors').config
+    assert (found.ema_decay, found.generator.dropout) == (configs.default().ema_decay, 0.5)
+    del older.generator.name
+    (tmp_path / 'a.safetensors').write_bytes(weights_file.encode(older, 1, model.variables))
+    with pytest.raises(UserError, match=r'/a.safetensors: its config is no config: generator.name=None is no name'):
+        load(tmp_path / 'a.safetensors')
+
+
 def test_what_is_wrong_with_a_file_is_said(file, run):
     whole = file.read_bytes()
     with pytest.raises(UserError, match=r"checkpoint='best': .* has one alone; leave it out"):
