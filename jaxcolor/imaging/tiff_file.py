@@ -9,6 +9,7 @@ from PIL import Image, ImagePalette, TiffTags
 from PIL import TiffImagePlugin as Tiff
 
 from jaxcolor.imaging import tiff_other, tiff_pages
+from jaxcolor.imaging.errors import UnsupportedFormatError
 
 
 def _silence_libtiff() -> None:
@@ -123,9 +124,14 @@ def corrected(image: Tiff.TiffImageFile) -> Image.Image:
     """Return a page that Pillow has opened with the pixels that are in the file.
 
     Raises:
-      UnsupportedFormatError: Pillow reads them wrongly.
+      UnsupportedFormatError: Pillow reads them wrongly, or those of a smaller copy that nobody has asked for.
     """
     page = tiff_pages.of_tags(image.tag_v2)
+    if not page.whole and image.tell() == 0:  # another page is one that somebody has chosen
+        size = f'{image.width} x {image.height} pixels'
+        raise UnsupportedFormatError(
+            f'Pillow has opened a smaller copy of the picture, {size}; give the path of the file'
+        )
     if not page.is_read:
         raise page.unsupported('give its path, and not what Pillow makes of it')
     levels = _levels_of_bytes(image)

@@ -118,6 +118,24 @@ def test_what_pillow_has_opened(tmp_path):
         np.testing.assert_array_equal(photos.from_pillow(image).pixels[..., 0], SMALL)
 
 
+def test_the_smaller_copy_that_pillow_opens_first(tmp_path):
+    """Is refused, unless it is what somebody has turned to."""
+    path = tmp_path / 'thumbnail.tif'
+    for pages in ([(SMALL, REDUCED), (GREY, {})], [(SMALL, {**REDUCED, 'subifds': 1}), (GREY, {})]):
+        path.write_bytes(written(*pages))
+        with (
+            Image.open(path) as image,
+            pytest.raises(UnsupportedFormatError, match='smaller copy of the picture, 8 x 10 pixels; give the path'),
+        ):
+            photos.from_pillow(image)
+        assert photos.read(path).pixels.shape == (40, 30, 1)
+    path.write_bytes(written((GREY, {}), (SMALL, REDUCED)))
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(photos.from_pillow(image).pixels[..., 0], GREY)
+        image.seek(1)
+        np.testing.assert_array_equal(photos.from_pillow(image).pixels[..., 0], SMALL)
+
+
 def test_grey_with_associated_alpha():
     alpha = np.full_like(GREY, 255)
     alpha[:20] = 128
