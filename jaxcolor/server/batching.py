@@ -79,8 +79,7 @@ class Batcher:
         """
         programs = self.programs.needed(copies[0].plan.shape, pixels.shape[2], pixels.dtype.name)
         job = _Job(pixels, options, copies, programs)
-        if not self.programs.are_ready(programs):
-            self.programs.demand(programs)
+        self.programs.demand(programs)
         with self._changed:
             self._jobs.append(job)
             self._changed.notify()

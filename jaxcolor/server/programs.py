@@ -46,6 +46,7 @@ class Programs:
         self._wanted = threading.Condition()
         self._failed: set[Program] = set()
         self._closed = False
+        self.ready.set_running_or_notify_cancel()  # from now on, who stops waiting for it cancels nothing
         self._thread = threading.Thread(target=self._compile, name='compile', daemon=True)
         self._thread.start()
 
@@ -83,22 +84,21 @@ class Programs:
                 self._colorizer.compile(program)
             except Exception as error:
                 self._failed.add(program)
-                if self.ready.done():
-                    _LOG.exception('a program can not be compiled: %s', program)
-                else:
+                if program in self._common:
                     self.ready.set_exception(error)
                     return
+                _LOG.exception('a program can not be compiled: %s', program)
             self._changed()
-            if not self.ready.done() and self.are_ready(self._common):
+            is_first = not self.ready.done() and self.are_ready(self._common)
+            if is_first or not (self._demanded or self._left):
                 compilation_cache.publish()
+            if is_first:
                 self.ready.set_result(None)
 
     def _next(self) -> Program | None:
         """Return what to compile next, once there is something; None at the end."""
         with self._wanted:
             self._metrics.programs_left.set(len(self._demanded) + len(self._left))
-            if not self._demanded + self._left:
-                compilation_cache.publish()
             self._wanted.wait_for(lambda: self._demanded or self._left or self._closed)
             return None if self._closed else (self._demanded or self._left).pop(0)
 

@@ -37,8 +37,3 @@ class Settings:
     def upload_memory(self) -> int:
         """Bytes that uploads and answers may hold together, whether they are under way or wait."""
         return 16 * self.photo.bytes
-
-    @property
-    def small_pixels(self) -> int:
-        """Pixels that small pictures may have decoded together; large ones have `photo.pixels` beside them."""
-        return 32_000_000

@@ -7,9 +7,9 @@ import io
 import math
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from jaxcolor.imaging import formats, photos
 from jaxcolor.imaging.errors import TooLargeError
@@ -24,20 +24,22 @@ from jaxcolor.server.settings import Settings
 
 _BROWSER_FORMATS = ('PNG', 'JPEG', 'WEBP')  # every browser shows them
 _LARGE = 2**22  # pixels, from which on a picture is in the lane of the large ones
+_SMALL_PIXELS = 32_000_000  # that small ones may have decoded together; large ones have `Settings.photo` beside them
 _LONGEST_SIDE = 65_535  # each row costs a codec something, however short it is
 _MEASURED = 2**18  # pixels, from which on a picture's time says something of others' of its size
 _PACE = 4e-7  # seconds for a pixel, until one is measured
 
 _T = TypeVar('_T')
+_P = ParamSpec('_P')
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A coloured file, and the seconds that each stage took."""
+    """A coloured file."""
 
     content: bytes
     format: str  # Pillow's name
-    seconds: dict[str, float]
+    seconds: dict[str, float]  # that each stage took
 
 
 class Worker:
@@ -51,7 +53,7 @@ class Worker:
         self._colorizer, self._settings, self._metrics = colorizer, settings, metrics
         self._batcher = Batcher(colorizer, settings.batch_size, metrics)
         cores = os.cpu_count() or 2
-        self._small = Lane('small', max(2, cores), settings.small_pixels)
+        self._small = Lane('small', max(2, cores), _SMALL_PIXELS)
         self._large = Lane('large', max(1, cores // 2), settings.photo.pixels)
         self._places_taken = 0
         self._pixels = 0  # of the pictures that have a place
@@ -67,7 +69,7 @@ class Worker:
     def check_capacity(self) -> None:
         """Raise an UnavailableError, with a guess of when to come again, if every place is taken."""
         if self._places_taken >= self._settings.queue:
-            raise UnavailableError('the server is busy; try again soon', self._retry_after(self._latency))
+            raise UnavailableError('the server is busy; try again soon', _retry_after(self._latency))
 
     async def colorize(self, content: bytes, options: Options, format_name: str | None) -> Result:
         """Colour a file.
@@ -106,13 +108,11 @@ class Worker:
         self._pixels += count
         try:
             async with lane.hold(count):
-                with self._timed('decode', seconds):
-                    photo, copies = await _finished(lane.pool.submit(self._decode, content, options))
+                photo, copies = await self._on(lane, 'decode', seconds, self._decode, content, options)
                 with self._timed('model', seconds):
                     colored = await _finished(self._batcher.submit(photo.pixels, options, copies))
                 format_name = format_name or (photo.format if photo.format in _BROWSER_FORMATS else 'PNG')
-                with self._timed('encode', seconds):
-                    encoded = await _finished(lane.pool.submit(photos.encode, photo, colored.pixels, format_name))
+                encoded = await self._on(lane, 'encode', seconds, photos.encode, photo, colored.pixels, format_name)
         finally:
             self._pixels -= count
         if count >= _MEASURED:
@@ -132,18 +132,32 @@ class Worker:
                 'that this server has for a picture; use a smaller one'
             )
         if own + others > self._settings.answer_timeout:
-            raise UnavailableError('the server is busy with large pictures; try again soon', self._retry_after(others))
+            raise UnavailableError('the server is busy with large pictures; try again soon', _retry_after(others))
 
     def _decode(self, content: bytes, options: Options) -> tuple[Photo, Sequence[SmallCopy]]:
         photo = photos.read(content, self._settings.photo)
         return photo, self._colorizer.small_copies(photo.pixels, options)
 
-    def _retry_after(self, seconds: float) -> int:
-        return min(30, max(1, math.ceil(seconds)))
-
     def _occupy(self, places: int) -> None:
         self._places_taken += places
         self._metrics.in_progress.set(self._places_taken)
+
+    async def _on(
+        self,
+        lane: Lane,
+        stage: str,
+        seconds: dict[str, float],
+        work: Callable[_P, _T],
+        *args: _P.args,
+        **kwargs: _P.kwargs,
+    ) -> _T:
+        """Do what is a stage on a thread of a lane; the wait for the thread is no part of its seconds."""
+
+        def timed() -> _T:
+            with self._timed(stage, seconds):
+                return work(*args, **kwargs)
+
+        return await _finished(lane.pool.submit(timed))
 
     @contextlib.contextmanager
     def _timed(self, stage: str, seconds: dict[str, float]) -> Iterator[None]:
@@ -151,6 +165,10 @@ class Worker:
         yield
         seconds[stage] = time.perf_counter() - start
         self._metrics.stage.labels(stage).observe(seconds[stage])
+
+
+def _retry_after(seconds: float) -> int:
+    return min(30, max(1, math.ceil(seconds)))
 
 
 async def _finished(work: concurrent.futures.Future[_T]) -> _T:

@@ -9,11 +9,14 @@ import time
 from collections.abc import Callable, Iterator
 
 import httpx
+import numpy as np
 import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from jaxcolor.server import run
+from jaxcolor import Colorizer
+from jaxcolor.inference.colorizer import Options
+from jaxcolor.server import run, worker
 from jaxcolor.server.app import create_app
 from jaxcolor.server.settings import Settings
 
@@ -91,22 +94,62 @@ def test_work_is_bounded_before_it_begins(colorizer, start, picture):
     app = create_app(colorizer, Settings())
     _, url = start(app)
     _wait_until_ready(url)
-    worker = app.state.handlers.worker
-    worker._pace = 1.0
+    at_work = app.state.handlers.worker
+    at_work._pace = 1.0
     answer = httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 40, 30)})
     assert (answer.status_code, answer.json()['detail']) == (
         413,
         '40 x 30 pixels take about 1200 s, more than the 120 s that this server has for a picture; use a smaller one',
     )
-    worker._pixels += 100
+    at_work._pixels += 100
     answer = httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 10, 10)})
     assert (answer.status_code, answer.headers['retry-after']) == (503, '30')
-    worker._pixels -= 100
+    at_work._pixels -= 100
     assert httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 10, 10)}).status_code == 200
-    assert worker._pixels == 0
+    assert at_work._pixels == 0
     colored = httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 10, 10)}).content
     assert len(colored) > 100
     assert app.state.handlers._memory.held == 0  # the answers are out
+
+
+def test_a_wait_for_a_thread_is_no_work(colorizer, start, picture, monkeypatch):
+    """Or a busy server would take pictures for more work than they are."""
+    app = create_app(colorizer, Settings())
+    _, url = start(app)
+    _wait_until_ready(url)
+    lane = app.state.handlers.worker._small
+    size = worker._size
+
+    def before_all_threads_are_taken(content, limits):
+        for _ in range(2 * lane.pool._max_workers):
+            lane.pool.submit(time.sleep, 0.5)
+        return size(content, limits)
+
+    monkeypatch.setattr(worker, '_size', before_all_threads_are_taken)
+    answer = httpx.post(f'{url}/v1/colorize', files={'image': picture()})
+    assert answer.elapsed.total_seconds() > 0.5
+    assert float(re.search(r'decode;dur=([\d.]+)', answer.headers['server-timing'])[1]) < 400
+
+
+def test_a_program_of_few_pictures_that_can_not_be_compiled_ends_nothing(model, start, caplog, monkeypatch):
+    colorizer = Colorizer.restore(model)
+    shape, compile_one = colorizer.shapes.all()[-1], colorizer._compile
+
+    def fail(program):
+        if getattr(program, 'shape', None) == shape:
+            raise MemoryError
+        return compile_one(program)
+
+    monkeypatch.setattr(colorizer, '_compile', fail)
+    app = create_app(colorizer, Settings(batch_size=1))
+    batcher = app.state.handlers.worker._batcher
+    pixels = np.zeros((8 * shape[0], 8 * shape[1], 1), np.uint8)
+    with caplog.at_level(logging.CRITICAL):
+        result = batcher.submit(pixels, Options(), colorizer.small_copies(pixels, Options()))
+        _, url = start(app)
+        _wait_until_ready(url)
+        with pytest.raises(MemoryError):
+            result.result(60)
 
 
 def test_a_model_that_can_not_be_compiled_ends_the_server(colorizer, start, monkeypatch):
