@@ -163,6 +163,37 @@ def test_several_with_a_bad_one(page, photograph, tmp_path):
     assert _one(page, '#submit').text == 'Colour 2 photographs again'
 
 
+def test_a_token_is_asked_for_or_taken_from_the_address(browser, model, serve, photograph):
+    token = 'gr4ndm0ther+s/album=='
+    with serve(model, f'--token={token}') as server:
+        browser.get(server.url)
+        _wait(browser, lambda _: _one(browser, '#sign-in').is_displayed())
+        assert not _one(browser, '.drop').is_displayed()
+        field = _one(browser, '#token')
+        field.send_keys('gr4ndfather', Keys.ENTER)
+        _wait(browser, lambda _: _one(browser, '#sign-in-note').text == 'That is not its token.')
+        field.clear()
+        field.send_keys(token, Keys.ENTER)
+        _wait(browser, lambda _: _one(browser, '#model').text)
+        assert not _one(browser, '#sign-in').is_displayed()
+        assert browser.switch_to.active_element.get_attribute('id') == 'files'
+        _choose(browser, photograph)
+        _one(browser, '#submit').click()
+        _wait(browser, lambda _: _one(browser, '.download').is_displayed())
+
+        browser.execute_script('sessionStorage.clear()')  # as after another start, whose token is another
+        _one(browser, '#saturation').send_keys(Keys.ARROW_RIGHT)
+        _one(browser, '#submit').click()
+        _wait(browser, lambda _: _one(browser, '.note').text == 'This server wants its token.')
+        assert _one(browser, '#sign-in').is_displayed()
+        browser.get(f'{server.url}/#token={token}')  # where the page is open already
+        _wait(browser, lambda _: not _one(browser, '#sign-in').is_displayed())
+        assert browser.current_url == f'{server.url}/'
+        _one(browser, '.retry').click()
+        _wait(browser, lambda _: _one(browser, '#submit').text == 'All in colour')
+        browser.get_log('browser')  # of the answers 401, which are none of other tests' business
+
+
 def test_dropped_and_pasted_photographs_are_chosen(page):
     """The events are made up; what they carry is a real file."""
     file = io.BytesIO()

@@ -6,17 +6,15 @@ const controls = element('controls');
 const saturation = element('saturation');
 const submit = element('submit');
 const drop = element('drop');
+const signIn = element('sign-in');
 
 const AT_ONCE = 3; // uploads; the server colours those that come together in one go
 const BUSY_TRIES = 6;
 
-// A server with a token prints its address with it. It stays in this tab, out of the address and of what is shared.
-const token = new URLSearchParams(location.hash.slice(1)).get('token') ?? sessionStorage.getItem('token');
-if (token) {
-  sessionStorage.setItem('token', token);
-  history.replaceState(null, '', location.pathname + location.search);
-}
-const authorization = token ? { Authorization: `Bearer ${token}` } : {};
+const authorization = () => {
+  const token = sessionStorage.getItem('token');
+  return token ? { Authorization: `Bearer ${token}` } : {};
+};
 
 const pictures = new Set();
 let limits = { bytes: Infinity };
@@ -147,7 +145,7 @@ function send(picture, strength) {
     form.append('image', picture.file, picture.name);
     const request = picture.request = new XMLHttpRequest(); // fetch does not tell how far an upload is
     request.open('POST', 'v1/colorize');
-    for (const [name, value] of Object.entries(authorization)) request.setRequestHeader(name, value);
+    for (const [name, value] of Object.entries(authorization())) request.setRequestHeader(name, value);
     request.responseType = 'blob';
     request.upload.addEventListener('progress', (event) => {
       if (event.lengthComputable) picture.advance(event.loaded / event.total);
@@ -167,10 +165,11 @@ function send(picture, strength) {
     request.send(form);
   });
 }
+      askForToken(request.status === 401);
 
 function failure(status, detail, after) {
   const because = detail ? `: ${detail}` : '';
-  if (status === 401) return new Failure('This server wants its token. Open the address that it printed as it started.');
+  if (status === 401) return new Failure('This server wants its token.');
   if (status === 429 || status === 503) return new Failure('The server is busy. Try again in a moment.', { after });
   if (status === 413) return new Failure(`This picture is too large${because}.`, { again: false });
   if (status === 415 || status === 422) return new Failure(`This file cannot be coloured${because}.`, { again: false });
@@ -269,8 +268,41 @@ controls.addEventListener('submit', (event) => {
   colour(due());
 });
 
-fetch('v1/model', { headers: authorization }).then((response) => response.json()).then((model) => {
-  limits = model.limits;
-  element('model').textContent = `Model: ${model.generator}, ${(model.parameters / 1e6).toFixed(1)} million `
-    + `parameters, step ${model.step.toLocaleString('en')}`;
-}).catch(() => {}); // the page works without
+function askForToken(wanted) {
+  signIn.hidden = !wanted;
+  drop.hidden = wanted;
+}
+
+/** Asks what the model is; the page works without, but for a token. Resolves to whether the server wants another. */
+async function connect() {
+  const response = await fetch('v1/model', { headers: authorization() });
+  askForToken(response.status === 401);
+  if (response.ok) {
+    const model = await response.json();
+    limits = model.limits;
+    element('model').textContent = `Model: ${model.generator}, ${(model.parameters / 1e6).toFixed(1)} million `
+      + `parameters, step ${model.step.toLocaleString('en')}`;
+  }
+  return response.status === 401;
+}
+
+// A new token is part of the address that the server prints. It stays in this tab, out of the address and of what is shared.
+function begin() {
+  const given = /^#token=(.+)$/.exec(location.hash);
+  if (given) {
+    sessionStorage.setItem('token', given[1]);
+    history.replaceState(null, '', location.pathname + location.search);
+  }
+  connect().catch(() => {});
+}
+
+signIn.addEventListener('submit', async (event) => {
+  event.preventDefault();
+  sessionStorage.setItem('token', element('token').value);
+  const note = await connect().then((wanted) => (wanted ? 'That is not its token.' : ''), () => 'The server cannot be reached.');
+  element('sign-in-note').textContent = note;
+  if (!note) element('files').focus();
+});
+
+window.addEventListener('hashchange', begin);
+begin();
