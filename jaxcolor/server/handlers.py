@@ -19,6 +19,7 @@ from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.server import openapi, schemas, uploads
 from jaxcolor.server.errors import STATUSES, InternalError, ResultTimeoutError, UnavailableError, UploadTimeoutError
 from jaxcolor.server.metrics import CONTENT_TYPE, Metrics
+from jaxcolor.server.openapi import LEFT_OUT
 from jaxcolor.server.settings import Settings
 from jaxcolor.server.worker import Result, Worker
 
@@ -166,6 +167,8 @@ class _HeldResponse(Response):
             'Content-Disposition': f'attachment; filename="{ascii_name}"; filename*=UTF-8\'\'{quote(name, safe="")}',
             'Server-Timing': ', '.join(f'{stage};dur={1000 * value:.1f}' for stage, value in seconds.items()),
         }
+        if result.left_out:
+            headers[LEFT_OUT] = str(result.left_out)
         super().__init__(result.content, media_type=f'image/{result.format.lower()}', headers=headers)
         self._reservation = reservation
 

@@ -11,7 +11,12 @@ from jaxcolor.server.errors import STATUSES
 from jaxcolor.server.schemas import ColorizeOptions
 from jaxcolor.server.uploads import PICTURE
 
+LEFT_OUT = 'Pictures-Left-Out'  # a header of answers
+
 _FILE = {'type': 'string', 'format': 'binary'}
+_FORMATS = (
+    'JPEG, PNG, TIFF, WebP, GIF, BMP, AVIF, JPEG 2000, PPM, TGA, and HEIC and JPEG XL where the server reads them.'
+)
 _EXAMPLES = {
     400: 'the form ends before its last boundary: the upload was cut short',
     401: "this server wants its token; send the header 'Authorization: Bearer TOKEN'",
@@ -57,11 +62,19 @@ def responses() -> dict[int, dict[str, Any]]:
         'description': 'The picture in colour, of the same size.',
         'content': {f'image/{name}': {'schema': _FILE} for name in ('png', 'jpeg', 'webp')},
         'headers': {
-            name: {'schema': {'type': 'string'}, 'example': example}
-            for name, example in (
-                ('Content-Disposition', 'attachment; filename="harbour-colour.jpg"'),
-                ('Server-Timing', 'upload;dur=12.1, decode;dur=31.0, model;dur=204.6, encode;dur=40.2'),
-            )
+            'Content-Disposition': {
+                'schema': {'type': 'string'},
+                'example': 'attachment; filename="harbour-colour.jpg"',
+            },
+            'Server-Timing': {
+                'schema': {'type': 'string'},
+                'example': 'upload;dur=12.1, decode;dur=31.0, model;dur=204.6, encode;dur=40.2',
+            },
+            LEFT_OUT: {
+                'schema': {'type': 'integer', 'minimum': 1},
+                'description': 'Of a file of several pictures: how many there are beside the first, which is coloured.',
+                'example': 3,
+            },
         },
     }
     reason = {'type': 'object', 'required': ['detail'], 'properties': {'detail': {'type': 'string'}}}
@@ -82,7 +95,7 @@ def _request() -> dict[str, Any]:
     form = {
         'type': 'object',
         'required': [PICTURE],
-        'properties': {PICTURE: {**_FILE, 'description': 'JPEG, PNG, TIFF, WebP, BMP or GIF, at any size.'}, **options},
+        'properties': {PICTURE: {**_FILE, 'description': _FORMATS}, **options},
         'example': {PICTURE: '(the bytes of harbour.jpg)', 'saturation': 1.2, 'format': 'jpeg'},
     }
     return {

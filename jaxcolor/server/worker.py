@@ -39,6 +39,7 @@ class Result:
 
     content: bytes
     format: str  # Pillow's name
+    left_out: int  # pictures that the file had beside the one that was coloured
     seconds: dict[str, float]  # that each stage took
 
 
@@ -118,7 +119,7 @@ class Worker:
         if count >= _MEASURED:
             self._pace += (seconds['decode'] + colored.seconds + seconds['encode'] - self._pace * count) / count / 4
         self._metrics.pixels.inc(count)
-        return Result(encoded, format_name, seconds)
+        return Result(encoded, format_name, photo.others, seconds)
 
     def _check_work(self, width: int, height: int) -> None:
         """Check that a picture of this size, behind those that are here, is ready in time."""

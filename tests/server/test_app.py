@@ -56,6 +56,21 @@ def test_is_what_the_colorizer_says(server, picture, colorizer):
     assert np.abs(difference).max() <= 1
 
 
+@pytest.mark.parametrize('kind', ['TIFF', 'GIF', 'WEBP'])
+def test_says_which_pictures_of_a_file_are_left_out(server, picture, colorizer, kind):
+    frames = [Image.open(io.BytesIO(picture())).rotate(angle) for angle in (0, 90, 180)]
+    file = io.BytesIO()
+    frames[0].save(file, kind, save_all=True, append_images=frames[1:], **{'lossless': True} if kind == 'WEBP' else {})
+    answer = server.post(file.getvalue(), format='png')
+    assert answer.headers['pictures-left-out'] == '2'
+    result = np.asarray(Image.open(io.BytesIO(answer.content)).convert('RGB'))
+    difference = result.astype(int) - np.asarray(colorizer(frames[0]))
+    assert np.abs(difference).max() <= 1
+    documented = openapi.responses()[200]['headers']['Pictures-Left-Out']
+    assert documented['schema']['type'] == 'integer'
+    assert 'pictures-left-out' not in server.post(picture()).headers
+
+
 def test_takes_options_from_the_query_too(server, picture):
     files = {'image': picture()}
     answer = httpx.post(f'{server.url}/v1/colorize?format=webp&saturation=0', files=files)

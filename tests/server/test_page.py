@@ -163,6 +163,16 @@ def test_several_with_a_bad_one(page, photograph, tmp_path):
     assert _one(page, '#submit').text == 'Colour 2 photographs again'
 
 
+def test_says_that_pages_are_left_out(page, tmp_path):
+    scans = tmp_path / 'album.tif'
+    image = Image.linear_gradient('L')
+    image.save(scans, save_all=True, append_images=[image.rotate(90), image.rotate(180)])
+    _choose(page, scans)
+    _one(page, '#submit').click()
+    _wait(page, lambda _: _one(page, '.download').is_displayed())
+    assert _one(page, '.note').text.endswith('. The first picture alone: 2 more in this file are left out')
+
+
 def test_a_token_is_asked_for_or_taken_from_the_address(browser, model, serve, photograph):
     token = 'gr4ndm0ther+s/album=='
     with serve(model, f'--token={token}') as server:

@@ -96,7 +96,7 @@ class Picture {
     this.note.textContent = uploading ? `Uploading, ${Math.round(100 * fraction)} %` : 'Colouring…';
   }
 
-  async show({ blob, name }) {
+  async show({ blob, name, leftOut }) {
     URL.revokeObjectURL(this.result);
     this.result = URL.createObjectURL(blob);
     this.after.src = this.result;
@@ -114,7 +114,8 @@ class Picture {
     this.download.download = name;
     this.download.setAttribute('aria-label', `Download ${name}`);
     this.download.hidden = false;
-    this.enter('done', `In colour, ${this.after.naturalWidth} × ${this.after.naturalHeight} pixels`);
+    const others = leftOut ? `. The first picture alone: ${leftOut} more in this file ${leftOut === 1 ? 'is' : 'are'} left out` : '';
+    this.enter('done', `In colour, ${this.after.naturalWidth} × ${this.after.naturalHeight} pixels${others}`);
   }
 
   showSplit() {
@@ -156,16 +157,20 @@ function send(picture, strength) {
     request.addEventListener('load', async () => {
       if (request.status === 200) {
         const named = /filename\*=UTF-8''([^;]+)/.exec(request.getResponseHeader('Content-Disposition') ?? '');
-        resolve({ blob: request.response, name: named ? decodeURIComponent(named[1]) : 'picture-colour.png' });
+        resolve({
+          blob: request.response,
+          name: named ? decodeURIComponent(named[1]) : 'picture-colour.png',
+          leftOut: Number(request.getResponseHeader('Pictures-Left-Out')),
+        });
         return;
       }
       const detail = await request.response.text().then((text) => JSON.parse(text).detail).catch(() => '');
+      askForToken(request.status === 401);
       reject(failure(request.status, detail, Number(request.getResponseHeader('Retry-After')) || 2));
     });
     request.send(form);
   });
 }
-      askForToken(request.status === 401);
 
 function failure(status, detail, after) {
   const because = detail ? `: ${detail}` : '';
