@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test quicktest lint format docs bench zoo quality clean
+.PHONY: quickstart test quicktest lint format docs bench tpu zoo quality clean
 
 # A stamp for each set of extras, remade when pyproject.toml changes.
 $(VENV)/%.installed: pyproject.toml
@@ -52,6 +52,17 @@ bench: FETCH := 2 GB
 bench: $(VENV)/train,bench.installed
 	$(BIN)/python tests/benchmarks/gan_step.py
 	$(BIN)/python tests/benchmarks/input_pipeline.py $(FOLDER)
+
+# OPTIONS: configs, and what tests/benchmarks/tpu.py takes. libtpu stays outside of the environment, where JAX would look
+# for a TPU at every start.
+LIBTPU := from importlib.metadata import requires; print(next(r.split(";")[0] for r in requires("jax") if r.startswith("libtpu")))
+tpu: FETCH := 300 MB
+tpu: $(VENV)/train.installed $(VENV)/tpu
+	PYTHONPATH=$(VENV)/tpu $(BIN)/python tests/benchmarks/tpu.py $(OPTIONS)
+
+$(VENV)/tpu: $(VENV)/train.installed
+	$(BIN)/pip install --no-deps --target $@ "$$($(BIN)/python -c '$(LIBTPU)')"
+	touch $@
 
 zoo: $(VENV)/train.installed
 	$(BIN)/python tests/benchmarks/zoo.py $(if $(FOLDER),--folder='$(FOLDER)')

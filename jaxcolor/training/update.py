@@ -81,16 +81,28 @@ def train_steps(
 def make_update(
     system: System, seed: int, *, adversarial: bool, steps: int = 1, order: Order | None = None
 ) -> Callable[..., tuple[TrainState, metrics.Collection]]:
-    """Return steps on all devices: (state, metrics, images, shard numbers) -> (state, metrics), donating both.
+    """Return `one_device` on all devices: (state, metrics, images, shard numbers) -> (state, metrics), donating both.
+
+    Images are the batches of each local device, [l, b, s, s, 3], or [l, steps, b, s, s, 3] of several steps; with an
+    `order` they are all pictures.
+    """
+    update = one_device(system, seed, adversarial=adversarial, steps=steps, order=order)
+    return parallel.pmap(update, in_axes=(None, None, 0 if order is None else None, 0), donate=(0, 1))
+
+
+def one_device(
+    system: System, seed: int, *, adversarial: bool, steps: int = 1, order: Order | None = None
+) -> Callable[..., tuple[TrainState, metrics.Collection]]:
+    """Return what each device of `AXIS` does in training: (state, metrics, images, shard number) -> (state, metrics).
 
     Args:
       system: the static half.
       seed: of all that is random.
       adversarial: see `train_step`.
       steps: how many at a call. Several are a loop on the device, in which XLA for CPUs is far slower at convolutions.
-      order: says which of `images` make up the batch of each step on a device, from the number of the first step,
-        `steps` and the shard number. Then these are all the pictures, uint8 [n, s, s, 3]; without, they are the
-        batches of each local device, [l, b, s, s, 3], or [l, steps, b, s, s, 3] of several steps.
+      order: says which of `images` make up the batch of each step, from the number of the first step, `steps` and the
+        shard number. Then these are all the pictures, uint8 [n, s, s, 3]; without, they are the batch, [b, s, s, 3], or
+        [steps, b, s, s, 3] of several steps.
     """
 
     def update(state: TrainState, averages: metrics.Collection, images: Any, shard_number: Any) -> Any:
@@ -108,4 +120,4 @@ def make_update(
             return take((state, averages), batches if order is None else batches[0])[0]
         return jax.lax.scan(take, (state, averages), batches)[0]
 
-    return parallel.pmap(update, in_axes=(None, None, 0 if order is None else None, 0), donate=(0, 1))
+    return update

@@ -5,7 +5,16 @@ import pytest
 from flax import linen as nn
 
 from jaxcolor.errors import UserError
-from jaxcolor.models.layers import Conv, ConvTranspose, Dropout, Norm, activation, pool, same_padding
+from jaxcolor.models.layers import (
+    Conv,
+    ConvTranspose,
+    Dropout,
+    Norm,
+    activation,
+    average_pool_by_convolution,
+    pool,
+    same_padding,
+)
 
 
 def normal(*shape):
@@ -122,6 +131,17 @@ def test_pools():
     np.testing.assert_array_equal(pool(x, 'average').ravel(), [3, 6])
     with pytest.raises(UserError, match="unknown pool 'min'; known: average, max"):
         pool(x, 'min')
+
+
+@pytest.mark.parametrize(('dtype', 'rtol'), [(jnp.float32, 1e-6), (jnp.bfloat16, 2**-7)])
+def test_the_average_is_that_of_a_convolution(dtype, rtol):
+    x, dy = (jax.random.normal(jax.random.key(i), shape, dtype) for i, shape in enumerate([(2, 6, 4, 5), (2, 3, 2, 5)]))
+    results = []
+    for function in (lambda x: pool(x, 'average'), average_pool_by_convolution):
+        y, vjp = jax.vjp(function, x)
+        results.append((y, *vjp(dy)))
+    assert {leaf.dtype for leaf in jax.tree.leaves(results)} == {jnp.dtype(dtype)}
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(*np.float32([a, b]), rtol=rtol, atol=rtol), *results)
 
 
 # What TensorFlow pads around pictures of even size: ceil(n / stride) pixels come out, the odd one is behind.
