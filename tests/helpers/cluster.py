@@ -1,9 +1,11 @@
 """Several processes on this machine that run the same line, and what their runs leave behind."""
 
+import collections
 import dataclasses
 import json
 import os
 import socket
+import struct
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import tensorstore
 from helpers import fast_compile
+from tensorboardX.proto.event_pb2 import Event
 
 ROOT = Path(__file__).parents[2]
 
@@ -80,3 +83,18 @@ def arrays(workdir: Path, step: int) -> dict[str, np.ndarray]:
 def lines(path: Path) -> list[dict[str, float]]:
     """The entries of a .jsonl file; none if it is not there yet."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def scalars(workdir: Path) -> dict[tuple[str, int], list[float]]:
+    """What TensorBoard shows: each number of the events files, by tag and step; more than one if it is there twice."""
+    found = collections.defaultdict(list)
+    for path in sorted(workdir.glob('events.out.tfevents.*')):
+        data = path.read_bytes()
+        while data:  # records: length, check, data, check
+            (length,) = struct.unpack('<Q', data[:8])
+            event = Event.FromString(data[12 : 12 + length])
+            data = data[16 + length :]
+            for value in event.summary.value:
+                if value.HasField('simple_value'):
+                    found[value.tag, event.step].append(value.simple_value)
+    return dict(found)

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 import pytest
 from etils import epath
+from helpers.cluster import scalars
 from PIL import Image
 from safetensors.numpy import save_file
 from tensorboardX.proto import event_pb2
@@ -54,19 +55,6 @@ def lines(path):
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def events(workdir):
-    """The scalars of the TensorBoard files, {(tag, step): value}, from their records: length, check, data, check."""
-    scalars = {}
-    for path in sorted(workdir.glob('events.out.tfevents.*')):
-        data = path.read_bytes()
-        while data:
-            (length,) = struct.unpack('<Q', data[:8])
-            event = event_pb2.Event.FromString(data[12 : 12 + length])
-            data = data[16 + length :]
-            scalars |= {(v.tag, event.step): v.simple_value for v in event.summary.value if v.HasField('simple_value')}
-    return scalars
-
-
 def final_state(config, workdir, *, best=False):
     system = build_system(config, parallel.AXIS)
     target = jax.eval_shape(lambda: create_state(system, config.data.image_size, jax.random.key(0)))
@@ -93,8 +81,8 @@ def test_a_run_and_its_resumption(config, tmp_path, capsys):
         with Image.open(whole / picture) as opened:
             assert opened.width > 300
     for line in lines(whole / 'losses.jsonl'):
-        assert events(whole)['losses/generator_loss', line['step']] == pytest.approx(line['generator_loss'])
-    assert events(whole)['evaluations/psnr', 6] == pytest.approx(scores['psnr'])
+        assert scalars(whole)['losses/generator_loss', line['step']] == pytest.approx([line['generator_loss']])
+    assert scalars(whole)['evaluations/psnr', 6] == pytest.approx([scores['psnr']])
     assert configs.differences(configs.from_json((whole / 'config.json').read_text()), config) == {}
 
     config.num_steps = 3
