@@ -26,7 +26,11 @@ LINKED = sorted({*LINKED, ROOT / 'jaxcolor/weights/photos.md'})
 FENCE = re.compile(r'^```(\w*)\n(.*?)^```$', re.MULTILINE | re.DOTALL)
 LINK = re.compile(r'\]\(([^)\s]+)\)')
 PYPROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())
-SCRIPTS = ('tests/faults.py', *(f'tests/benchmarks/{name}.py' for name in ('colorize', 'gan_step', 'quality', 'serve')))
+SCRIPTS = (
+    'tests/faults.py',
+    'tests/mutations.py',
+    *(f'tests/benchmarks/{name}.py' for name in ('colorize', 'gan_step', 'quality', 'serve')),
+)
 
 pytestmark = pytest.mark.filterwarnings('ignore:.*load_module:DeprecationWarning')  # which ml_collections calls
 

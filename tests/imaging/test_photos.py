@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 import tifffile
-from helpers import hostile
+from helpers import hostile, mutations
 from PIL import ExifTags, Image, ImageCms
 
 from jaxcolor.errors import UserError
@@ -604,6 +604,16 @@ def test_hostile_files_give_a_picture_or_one_line(hostile_files):
             assert len(reason) < 200 + len(str(path)) + 20
             with pytest.raises(photos.PhotoError):
                 photos.read(path.read_bytes())
+
+
+def test_mutated_files_give_a_picture_or_one_line():
+    """Each kind of mutation of each kind of picture; `tests/mutations.py` takes as many as one likes."""
+    for suffix, content in mutations.seeds():
+        assert outcome(content) is None or suffix == '.tif', suffix  # of which floating point has no white
+    count = 5 * len(list(mutations.seeds()))
+    reasons = [reason for _, content in mutations.mutated(count) if (reason := outcome(content)) is not None]
+    assert count / 5 < len(reasons) < count * 4 / 5
+    assert all(reason.isprintable() and len(reason) < 220 for reason in reasons)
 
 
 def test_hostile_files_cause_no_warning(hostile_files):
