@@ -1,7 +1,7 @@
 """Kills processes of a run at random moments, starts it again each time, and counts what was lost.
 
     python tests/faults.py --faults 15
-    python tests/faults.py --processes 1 --devices 1 --faults 100 --steps 400 --log-every 5 --eval-every 6
+    python tests/faults.py --processes 1 --devices 1 --faults 100 --steps 500 --log-every 5 --eval-every 6 --longest 0.2
 
 Runs an undisturbed training, then the same one with faults: of several processes over loopback, in turn SIGTERM to one
 that is not the first, SIGKILL to such a one, and SIGKILL to the first; of a single one, SIGKILL, SIGTERM and SIGINT, in
