@@ -55,6 +55,7 @@ def default() -> ml_collections.ConfigDict:
                 'train_split': 'train',
                 'test_split': 'test',
                 'labels': ml_collections.config_dict.placeholder(tuple),  # only these classes of a TFDS source
+                'feature': 'image',  # of a TFDS source: which of its features the pictures are
                 'image_size': 256,
                 # In training, scale the shorter side to this and crop `image_size` out of it (pix2pix' jitter).
                 'resize': ml_collections.config_dict.placeholder(int),

@@ -51,6 +51,14 @@ def folder(address: epath.PathLike) -> epath.Path:
     return epath.Path(address)
 
 
+def user_cache() -> Path:
+    """Return the folder of what this package may forget, `$XDG_CACHE_HOME/jaxcolor`; it need not be there."""
+    try:
+        return Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'jaxcolor'
+    except RuntimeError:  # a user without a home, who keeps nothing
+        return Path(os.devnull) / 'jaxcolor'
+
+
 def write_atomic(path: epath.PathLike, content: bytes) -> None:
     """Write `content` to `path`; makes its folder.
 

@@ -6,6 +6,7 @@ import functools
 from PIL import Image
 
 from jaxcolor.data import splits
+from jaxcolor.data.fingerprint import Fingerprint, digest
 from jaxcolor.errors import UserError, missing_package
 
 # By the alphabet, and not by what flatters: the first three are for training.
@@ -49,6 +50,11 @@ class Bundled:
         """Photograph, corner and side."""
         tile = self.tiles[index]
         return f'bundled {tile.photograph} ({tile.left}, {tile.top}) {tile.side} px'
+
+    def fingerprint(self) -> Fingerprint:
+        """By the places of the tiles, for the photographs stay as they are."""
+        found = digest(self.tiles)
+        return Fingerprint(len(self.tiles), found, found)
 
 
 def open_bundled(split: str) -> Bundled:

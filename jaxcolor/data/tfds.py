@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from jaxcolor.data import cifar10, splits
+from jaxcolor.data.fingerprint import Fingerprint, digest
 from jaxcolor.errors import UserError, missing_package
 from jaxcolor.imaging.photos import read_rgb
 from jaxcolor.storage import is_bucket
@@ -22,12 +24,14 @@ _AT_ONCE = 4096  # records that are in memory while their labels are read
 
 @dataclasses.dataclass(frozen=True)
 class TfdsRecords:
-    """The feature `image` of a TFDS split; a record is a serialized tf.train.Example. See `sources.Source`."""
+    """The pictures of a TFDS split; a record is a serialized tf.train.Example. See `sources.Source`."""
 
     title: str
     records: Any  # random access to bytes
     places: Sequence[int]  # of the pictures among the records
-    features: Any  # parses `image` alone: twice as fast as all of them
+    features: Any  # parses the pictures alone: twice as fast as all of them
+    feature: str  # which the pictures are
+    version: str  # tells this preparation of the data set from others
 
     def __len__(self) -> int:
         return len(self.places)
@@ -39,15 +43,20 @@ class TfdsRecords:
         """See `photos.read_rgb`."""
         import tensorflow_datasets as tfds
 
-        skip = {'image': tfds.decode.SkipDecoding()}
-        return read_rgb(self.features.deserialize_example_np(record, decoders=skip)['image'], at_least)
+        skip = {self.feature: tfds.decode.SkipDecoding()}
+        return read_rgb(self.features.deserialize_example_np(record, decoders=skip)[self.feature], at_least)
 
     def name(self, index: int) -> str:
         """Return the data set, the split and the number in it."""
         return f'{self.title} picture {self.places[index]}'
 
+    def fingerprint(self) -> Fingerprint:
+        """By the data set's name, version and sizes, the split, and which of its records these are."""
+        found = digest([self.title, self.feature, self.version, *self.places])
+        return Fingerprint(len(self.places), found, found)
 
-def open_tfds(name: str, split: str, labels: Sequence[str] = ()) -> TfdsRecords:
+
+def open_tfds(name: str, split: str, labels: Sequence[str] = (), feature: str = 'image') -> TfdsRecords:
     """Open a split of a TFDS data set, which is prepared first if it has not been.
 
     Neither reading a prepared data set nor preparing CIFAR-10 imports TensorFlow; preparing any other does.
@@ -56,10 +65,12 @@ def open_tfds(name: str, split: str, labels: Sequence[str] = ()) -> TfdsRecords:
       name: in TFDS' own syntax: `cifar10`, `coco/2017`, `imagenet2012:5.1.0`.
       split: in TFDS' own syntax: `train`, `train[:80%]`, `train+test`.
       labels: only the pictures of these classes, by the names of the feature `label`; none for all of them.
+      feature: which of its features the pictures are.
 
     Raises:
-      UserError: no such data set; neither prepared nor to be prepared here; no feature `image`; no such split;
-        no such class, or none of its pictures in the split.
+      UserError: no such data set; neither prepared nor to be prepared here; no such picture feature; no such
+        split;
+        class, or none of its pictures in the split.
     """
     import tensorflow_datasets as tfds
 
@@ -79,10 +90,7 @@ def open_tfds(name: str, split: str, labels: Sequence[str] = ()) -> TfdsRecords:
     if not builder.info.splits:
         _prepare(builder, source, folder)
         builder = tfds.builder(name, data_dir=folder)
-    image = {**builder.info.features}.get('image')
-    if not isinstance(image, tfds.features.Image) or image.np_dtype.__name__ == 'float32':
-        there = ', '.join(builder.info.features)
-        raise UserError(f'{source} has no feature `image` of 8 or 16 bits; it has {there}')
+    image = _picture_feature(builder.info.features, feature, source)
     if not set(re.findall(r'[a-z_]\w*', split)) <= {*builder.info.splits, 'all'}:
         raise splits.unknown(split, source, list(builder.info.splits))
     try:
@@ -98,7 +106,28 @@ def open_tfds(name: str, split: str, labels: Sequence[str] = ()) -> TfdsRecords:
     places: Sequence[int] = range(len(records))
     if labels:
         places = _places_of(labels, records, builder.info.features, source, split)
-    return TfdsRecords(f'{source} {split}', records, places, tfds.features.FeaturesDict({'image': image}))
+    features = tfds.features.FeaturesDict({feature: image})
+    sizes = {name: (info.num_bytes, info.shard_lengths) for name, info in sorted(builder.info.splits.items())}
+    return TfdsRecords(f'{source} {split}', records, places, features, feature, f'{builder.info.full_name} {sizes}')
+
+
+def _picture_feature(features: Any, name: str, source: str) -> Any:
+    """Return the feature `name`, of pictures of 8 or 16 bits; TFDS packs float32 into the channels of a PNG."""
+    import tensorflow_datasets as tfds
+
+    # Of a data set without code, the type is an instance of NumPy's dtype, else a class of its scalars.
+    pictures = {
+        key: feature
+        for key, feature in {**features}.items()
+        if isinstance(feature, tfds.features.Image) and np.dtype(feature.np_dtype) in (np.uint8, np.uint16)
+    }
+    if name in pictures:
+        return pictures[name]
+    there = ', '.join(features)
+    remedy = (
+        f'use {" or ".join(pictures)}' if pictures else f'none of {there} is, of 8 or 16 bits; use another data set'
+    )
+    raise UserError(f'data.feature={name!r} is no picture feature of {source}; {remedy}')
 
 
 def _places_of(labels: Sequence[str], records: Any, features: Any, source: str, split: str) -> list[int]:

@@ -16,6 +16,8 @@ from typing import Any
 import jax
 import jax.export
 
+from jaxcolor.storage import user_cache
+
 _MOST_BYTES = 2**28
 _DAY = 86_400  # seconds, after which what a killed process has left is nobody's
 _PACKAGE = Path(__file__).parents[1]
@@ -31,7 +33,7 @@ def use() -> None:
     """
     if jax.config.values['jax_compilation_cache_dir'] is not None:
         return
-    folder = Path(os.environ.get('XDG_CACHE_HOME') or Path.home() / '.cache') / 'jaxcolor'
+    folder = user_cache()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _tidy(folder)

@@ -20,6 +20,7 @@ def data_config(folder, **changes):
         'train_split': 'train',
         'test_split': 'train',
         'labels': None,
+        'feature': 'image',
         'image_size': SIZE,
         'resize': None,
         'max_resize': None,

@@ -99,7 +99,15 @@ def test_labels_choose_the_pictures_of_batches(cifar):
     import tensorflow_datasets as tfds
 
     data = {'source': 'tfds:cifar10', 'train_split': 'train[:300]', 'test_split': 'test[:200]', 'labels': ['horse']}
-    sizes = {'image_size': 32, 'resize': None, 'batch_size': 8, 'crop': 'random', 'min_colorfulness': 0.0, 'workers': 0}
+    sizes = {
+        'feature': 'image',
+        'image_size': 32,
+        'resize': None,
+        'batch_size': 8,
+        'crop': 'random',
+        'min_colorfulness': 0.0,
+        'workers': 0,
+    }
     config = ConfigDict(data | sizes)
 
     def horses(split):
@@ -255,3 +263,93 @@ def test_other_data_sets_name_the_extra(monkeypatch, tmp_path):
 def test_unknown_source(source):
     with pytest.raises(UserError, match='write tfds:NAME'):
         open_source(source, 'train')
+
+
+def write_without_code(folder, features, examples):
+    """A data set `snaps` as TFDS prepares it, for which no installed code stands; without TensorFlow."""
+    import tensorflow_datasets as tfds
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    version = folder / 'snaps' / '1.0.0'
+    version.mkdir(parents=True)
+    described = tfds.features.FeaturesDict(features)
+    # TFDS packs float32 into four channels, and needs TensorFlow for it.
+    packed = {'depth': tfds.features.Image(shape=(8, 8, 4))}
+    stored = tfds.features.FeaturesDict(features | packed)
+    template = tfds.core.ShardedFileTemplate(version, dataset_name='snaps', filetype_suffix='array_record')
+    path = template.replace(split='train').sharded_filepath(shard_index=0, num_shards=1)
+    writer = ArrayRecordWriter(str(path), 'group_size:1')
+    records = [stored.serialize_example(example) for example in examples]
+    for record in records:
+        writer.write(record)
+    writer.close()
+    split = tfds.core.SplitInfo('train', [len(records)], sum(map(len, records)), template)
+    tfds.folder_dataset.write_metadata(
+        data_dir=version,
+        features=described,
+        split_infos=[split],
+        version='1.0.0',
+        filename_template=template,
+        check_data=False,
+    )
+
+
+def encoded(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, 'png')
+    file.seek(0)
+    return file
+
+
+@pytest.fixture
+def snaps(monkeypatch, tmp_path):
+    """Three pictures `photo`, and others beside them; returns their pixels."""
+    import tensorflow_datasets as tfds
+
+    monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 3), np.uint8)
+    features = {
+        'photo': tfds.features.Image(shape=(8, 8, 3)),
+        'thumbnail': tfds.features.Image(shape=(4, 4, 3)),
+        'depth': tfds.features.Image(shape=(8, 8, 1), dtype=np.float32, encoding_format='png'),
+        'place': tfds.features.Scalar(np.int64),
+    }
+    write_without_code(
+        tmp_path,
+        features,
+        [
+            {
+                'photo': encoded(image),
+                'thumbnail': encoded(image[::2, ::2]),
+                'depth': encoded(np.zeros((8, 8, 4), np.uint8)),
+                'place': 7,
+            }
+            for image in pixels
+        ],
+    )
+    return pixels
+
+
+def test_a_data_set_without_code_and_its_features(snaps):
+    source = open_source('tfds:snaps', 'train', feature='photo')
+    again = pickle.loads(pickle.dumps(source))
+    for index, image in enumerate(snaps):
+        np.testing.assert_array_equal(np.asarray(source.decode(source[index], 8)), image)
+        np.testing.assert_array_equal(np.asarray(again.decode(again[index], 8)), image)
+    small = open_source('tfds:snaps', 'train', feature='thumbnail')
+    np.testing.assert_array_equal(np.asarray(small.decode(small[1], 4)), snaps[1, ::2, ::2])
+    assert len({source.fingerprint(), again.fingerprint(), small.fingerprint()}) == 2
+    assert open_source('tfds:snaps', 'train[:2]', feature='photo').fingerprint().pictures == 2
+
+
+@pytest.mark.parametrize('feature', ['image', 'place', 'depth', ''])
+def test_a_feature_that_holds_no_pictures(snaps, feature):
+    message = f'data.feature={feature!r} is no picture feature of tfds:snaps; use photo or thumbnail'
+    with pytest.raises(UserError, match=message):
+        open_source('tfds:snaps', 'train', feature=feature)
+
+
+@pytest.mark.parametrize('source', ['bundled', 'folder:anywhere'])
+def test_features_of_a_source_without_any(source):
+    with pytest.raises(UserError, match=f"data.feature='photo': {source} has no features; leave it at 'image'"):
+        open_source(source, 'train', feature='photo')
