@@ -57,12 +57,15 @@ def test_commands_name_an_unknown_flag(monkeypatch, capsys):
     )
 
 
-@pytest.mark.parametrize('command', [['-m', 'jaxcolor.cli', 'colorize'], ['-m', 'jaxcolor.main']])
+@pytest.mark.parametrize(
+    'command',
+    [['jaxcolor.cli', 'colorize', 'a.png'], ['jaxcolor.cli', 'serve'], ['jaxcolor.main', '--config=quickstart:smoke']],
+)
 def test_a_platform_that_is_not_there_is_one_line(tmp_path, command):
     (tmp_path / 'a.png').write_bytes(b'')
-    rest = [tmp_path / 'a.png'] if 'colorize' in command else ['--config=quickstart:smoke', f'--workdir={tmp_path}/run']
     done = subprocess.run(
-        [sys.executable, *command, *map(str, rest)],
+        [sys.executable, '-m', *command],
+        cwd=tmp_path,
         env=os.environ | {'JAX_PLATFORMS': 'cuda', 'PYTHONPATH': str(ROOT)},
         capture_output=True,
         text=True,

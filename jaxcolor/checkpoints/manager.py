@@ -8,7 +8,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -153,7 +153,7 @@ class Checkpoints:
             else:
                 for broken, reason in unreadable.items():
                     _LOG.warning('checkpoint %d is broken and set aside, taking %d: %s', broken, step, reason)
-                    self._set_aside(broken)
+                    self.set_aside([broken], 'corrupt')
                 return step, state
             gc.collect()  # now, while `hushed` listens, the reads that Orbax left unfinished complain
         if unreadable:
@@ -215,11 +215,13 @@ class Checkpoints:
             sync(self.path)
             shutil.rmtree(self.path / _DELETED, ignore_errors=True)
 
-    def _set_aside(self, step: int) -> None:
-        if jax.process_index() == 0:
-            places = (self.path / f'{step}.corrupt{number}' for number in ('', *range(2, 1000)))
-            move_folder(self.path / str(step), next(place for place in places if not place.exists()))
-        parallel.wait_for_all(f'checkpoint {step} is set aside')
+    def set_aside(self, steps: Iterable[int], reason: str) -> None:
+        """Rename checkpoints to `<step>.<reason>`, on every host at once: none is taken for one then, none is lost."""
+        for step in steps:
+            if jax.process_index() == 0:
+                places = (self.path / f'{step}.{reason}{number}' for number in ('', *range(2, 1000)))
+                move_folder(self.path / str(step), next(place for place in places if not place.exists()))
+            parallel.wait_for_all(f'checkpoint {step} is set aside')
         self._manager.reload()
 
     @contextlib.contextmanager

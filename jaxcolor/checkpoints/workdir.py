@@ -75,13 +75,18 @@ def adopt(
     """
     if before is None or jax.process_index() > 0 or not (changed := configs.differences(before, config)):
         return
+    append_history(workdir, step, changed)
+    write_atomic(epath.Path(workdir) / 'config.json', configs.to_json(config).encode())
+
+
+def append_history(workdir: epath.PathLike, step: int, changed: Mapping[str, tuple[Any, Any]]) -> None:
+    """Add to `history.jsonl` what has changed after `step`: by its name, what it was and what it is."""
     lines = [
         json.dumps({'step': step, 'field': field, 'old': old, 'new': new}) + '\n'
         for field, (old, new) in changed.items()
     ]
     path = epath.Path(workdir) / 'history.jsonl'
     write_atomic(path, ((read_text(path) or '') + ''.join(lines)).encode())
-    write_atomic(epath.Path(workdir) / 'config.json', configs.to_json(config).encode())
 
 
 def overridden(

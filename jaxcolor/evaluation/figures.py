@@ -80,7 +80,8 @@ def _bytes(pictures: Pictures) -> UInt8[np.ndarray, 'n h w 3']:
     pictures = np.asarray(pictures)
     if pictures.dtype == np.uint8:
         return pictures
-    return np.rint(255 * np.clip(pictures.astype(np.float32), 0, 1)).astype(np.uint8)
+    shown = np.nan_to_num(pictures.astype(np.float32))  # a network that is beyond numbers says black
+    return np.rint(255 * np.clip(shown, 0, 1)).astype(np.uint8)
 
 
 def loss_curves(history: Sequence[Mapping[str, int | float]], path: epath.PathLike) -> None:

@@ -75,6 +75,19 @@ def goodness(name: str, scores: Mapping[str, int | float]) -> float:
     return value if find(name).higher_is_better else -value
 
 
+def worse_than_baseline(metric: str, scores: Mapping[str, int | float]) -> bool:
+    """Return whether an evaluation is worse than leaving its pictures grey; so is a score that is not a number.
+
+    Args:
+      metric: by which; a score that grey has none of gives way to `delta_e`.
+      scores: of the evaluation, its baselines among them.
+    """
+    if f'grey_{key(metric)}' not in scores:
+        metric = 'delta_e'
+    baseline = scores.get(f'grey_{key(metric)}', math.nan)
+    return goodness(metric, scores) < goodness(metric, {key(metric): baseline})
+
+
 def worse_than_grey(scores: Mapping[str, int | float], baselines: Mapping[str, int | float]) -> str:
     """Name the scores of `PICTURES` by which they would better have been left grey; empty if there are none.
 

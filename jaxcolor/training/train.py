@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import re
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -13,18 +14,20 @@ import ml_collections
 from etils import epath
 
 from jaxcolor import config as configs
+from jaxcolor.checkpoints import data_record
 from jaxcolor.checkpoints.lock import locked
 from jaxcolor.checkpoints.manager import Checkpoints
 from jaxcolor.checkpoints.restore import restore
 from jaxcolor.checkpoints.workdir import adopt, check_agreement, check_model, claim, stored
 from jaxcolor.color.spaces import Space
 from jaxcolor.data.dataset import Dataset
+from jaxcolor.data.fingerprint import digest
 from jaxcolor.distributed import cluster, parallel, replica_check
 from jaxcolor.errors import InterruptedRunError, UserError
 from jaxcolor.evaluation.evaluate import score_names
 from jaxcolor.evaluation.figures import sample_grid, write_png
 from jaxcolor.evaluation.report import Console
-from jaxcolor.evaluation.scores import goodness
+from jaxcolor.evaluation.scores import goodness, worse_than_baseline
 from jaxcolor.storage import REFUSALS, explain_refusal, read_text, write_atomic
 from jaxcolor.training import batch_statistics, device_cache, palette, pretrained, train_metrics
 from jaxcolor.training.records import Records
@@ -67,10 +70,13 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     # A new run's weights are read before it leaves anything behind, for there may be something wrong with them.
     fresh = create(config, system) if before is None else None
     check_agreement(config)
+    data_record.check_agreement(dataset.fingerprint, digest(dataset.kept.tolist()))
     metric = config.early_stopping.metric
     with contextlib.ExitStack() as resources:
         check_owner = resources.enter_context(locked(workdir))
         claim(workdir, config, before)
+        with explain_refusal(workdir, '--workdir', only=REFUSALS):
+            pictures_before = data_record.claim(workdir, config, before, dataset.fingerprint)
         checkpoints = resources.enter_context(contextlib.closing(Checkpoints(workdir, keep=config.keep, metric=metric)))
         restored = checkpoints.restore(abstract_state(config, system))
         step, state = restored or (0, fresh or create(config, system))
@@ -79,6 +85,11 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
             Records(workdir, step) as records,
             Console(step, schedule.total) as console,
         ):
+
+            def adopt_all() -> None:
+                adopt(workdir, config, before, step)
+                data_record.adopt(workdir, pictures_before, dataset.fingerprint, step)
+
             run = _Run(
                 config,
                 dataset,
@@ -90,7 +101,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
                 records,
                 console,
                 check_owner,
-                partial(adopt, workdir, config, before, step),
+                adopt_all,
             )
             done = step >= schedule.total or run.out_of_patience()
             if step:
@@ -100,8 +111,13 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
                 if not done:
                     run.train(state)
             except (train_metrics.NonFiniteError, replica_check.ReplicaMismatchError) as error:
-                saved = f'step {checkpoints.steps[-1]} in {checkpoints.path}' if checkpoints.steps else 'none'
-                raise UserError(f'{error}; last good checkpoint: {saved}\n{error.remedy}') from error
+                checkpoints.wait()
+                if isinstance(error, train_metrics.NonFiniteError) and checkpoints.steps:
+                    outcome = run.go_back()
+                else:
+                    saved = f'step {checkpoints.steps[-1]} in {checkpoints.path}' if checkpoints.steps else 'none'
+                    outcome = f'last good checkpoint: {saved}'
+                raise UserError(f'{error}; {outcome}\n{error.remedy}') from error
             if not records.evaluations:  # a finished run that has lost its records
                 run.evaluate(step, state)
             return records.evaluations[-1] if config.early_stopping.patience is None else run.restore_best()
@@ -179,6 +195,33 @@ class _Run(NamedTuple):
     def out_of_patience(self) -> bool:
         """Return whether early stopping ends the run now."""
         return out_of_patience(self.config.early_stopping, self.records.evaluations)
+
+    def go_back(self) -> str:
+        """Set aside the newest checkpoints that no run should go on from; return what is left.
+
+        Parameters may be finite and yet useless: those stay whose colours are no worse than grey, or that were not
+        scored; if there are none, those that have a score at all.
+        """
+        metric, steps = self.config.early_stopping.metric, self.checkpoints.steps
+        scored = {int(scores['step']): scores for scores in self.records.evaluations}
+        good = [step for step in steps if step not in scored or not worse_than_baseline(metric, scored[step])]
+        usable = good or [step for step in steps if goodness(metric, scored[step]) > -math.inf]
+        if not usable:
+            return (
+                f'of the checkpoints {steps} in {self.checkpoints.path} none has a score that is a number: '
+                'start anew in another --workdir'
+            )
+        step = usable[-1]
+        worse = [later for later in steps if later > step]
+        self.checkpoints.set_aside(worse, 'worse')
+        found = f'last good checkpoint: step {step} in {self.checkpoints.path}'
+        if not good:
+            found += ', though it is worse than grey, as are all'
+        elif step not in scored:
+            found += ', which was not scored'
+        if worse:
+            found += f'; worse than grey, and set aside: {", ".join(f"{later}.worse" for later in worse)}'
+        return found
 
     def restore_best(self) -> dict[str, int | float]:
         """Return the scores of the best checkpoint, which has been read: it can be, or the next best is it."""

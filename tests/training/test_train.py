@@ -391,3 +391,100 @@ def test_evaluating_without_a_checkpoint(config, tmp_path):
     epath.Path(tmp_path / 'config.json').write_text(configs.to_json(config))
     with pytest.raises(UserError, match='has no checkpoint; train first'):
         train.evaluate_run(config, tmp_path)
+
+
+@pytest.fixture
+def exploding(config):
+    """A run whose first step is better than grey by `target_mse`; at the rate 1e30 the next has no score at all."""
+    config.discriminator = None
+    config.generator_optimizer = {'name': 'sgd', 'learning_rate': 0.02}
+    config.early_stopping.metric = 'target_mse'
+    config.update(num_steps=1, eval_every=1, checkpoint_every=1, log_every=1)
+    return config
+
+
+def explode(config, workdir):
+    rate = config.generator_optimizer.learning_rate
+    config.generator_optimizer.learning_rate = 1e30
+    config.num_steps = 9
+    with pytest.raises(UserError) as raised:
+        train.train(config, workdir)
+    config.generator_optimizer.learning_rate = rate
+    return str(raised.value)
+
+
+def checkpoints_of(workdir):
+    return sorted(path.name for path in (workdir / 'checkpoints').iterdir())
+
+
+def test_a_run_that_explodes_goes_back_to_what_is_no_worse_than_grey(exploding, tmp_path, capsys):
+    scores = train.train(exploding, tmp_path)
+    assert scores['target_mse'] < scores['grey_target_mse']
+    message = explode(exploding, tmp_path)
+    saved = f'last good checkpoint: step 1 in {tmp_path / "checkpoints"}; worse than grey, and set aside: 2.worse'
+    assert f'step 3: generator_loss, reconstruction not finite; {saved}\nlower the learning' in message
+    assert checkpoints_of(tmp_path) == ['1', '2.worse']
+    exploding.num_steps = 2
+    capsys.readouterr()
+    assert train.train(exploding, tmp_path)['step'] == 2
+    assert 'at step 1 of 2' in capsys.readouterr().out
+
+
+def test_a_run_that_explodes_and_was_worse_than_grey(exploding, tmp_path):
+    exploding.early_stopping.metric = 'psnr'
+    scores = train.train(exploding, tmp_path)
+    assert scores['psnr'] < scores['grey_psnr']
+    assert 'step 1 in' in (message := explode(exploding, tmp_path))
+    assert 'though it is worse than grey, as are all; worse than grey, and set aside: 2.worse' in message
+    assert checkpoints_of(tmp_path) == ['1', '2.worse']
+
+
+def test_a_run_that_explodes_at_once(exploding, tmp_path):
+    message = explode(exploding, tmp_path)
+    assert f'of the checkpoints [1] in {tmp_path / "checkpoints"} none has a score that is a number' in message
+    assert checkpoints_of(tmp_path) == ['1']
+
+
+def test_a_run_that_explodes_unscored(exploding, tmp_path):
+    exploding.eval_every = 100
+    message = explode(exploding, tmp_path)
+    assert f'last good checkpoint: step 1 in {tmp_path / "checkpoints"}, which was not scored\n' in message
+
+
+def test_other_pictures_are_said_and_written_down(exploding, tmp_path, pictures, caplog):
+    folder, run = tmp_path / 'pictures', tmp_path / 'run'
+    shutil.copytree(pictures, folder)
+    exploding.data.source = f'folder:{folder}'
+
+    def go_on(steps):
+        caplog.clear()
+        exploding.num_steps = steps
+        train.train(exploding, run)
+        return [r.getMessage() for r in caplog.records if 'training pictures' in r.getMessage()]
+
+    assert go_on(1) == go_on(2) == []
+    first = json.loads((run / 'data.json').read_text())
+    assert first['pictures'] == 20
+    (folder / 'train' / '7.png').unlink()
+    said = f'{run} goes on with other training pictures than before: 20 then, 19 now'
+    assert go_on(2) == [said]  # nothing left to do, so that no step has been taken with them
+    assert json.loads((run / 'data.json').read_text()) == first
+    assert go_on(3) == [said]
+    assert go_on(4) == []
+    second = json.loads((run / 'data.json').read_text())
+    assert second['pictures'] == 19
+    assert lines(run / 'history.jsonl')[1:3] == [
+        {'step': 2, 'field': 'num_steps', 'old': 2, 'new': 3},
+        {'step': 2, 'field': 'training_pictures', 'old': first, 'new': second},
+    ]
+    (folder / 'train' / '8.png').rename(folder / 'train' / 'another.png')
+    assert go_on(5) == [f'{run} goes on with other training pictures than before: 19 then, names or sizes differ']
+    for old in (None, '{"pictures": '):  # a run of a version that wrote none
+        (run / 'data.json').unlink()
+        if old:
+            (run / 'data.json').write_text(old)
+        assert go_on(5) == []
+        assert json.loads((run / 'data.json').read_text())['pictures'] == 19
+    exploding.data.train_split = 'train[:90%]'
+    assert go_on(6) == []  # it is said as a setting
+    assert lines(run / 'history.jsonl')[-1]['new']['pictures'] == 17
