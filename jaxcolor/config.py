@@ -296,7 +296,7 @@ def check(config: ml_collections.ConfigDict, device_count: int) -> None:
         raise UserError(
             f'data.batch_size={batch} does not divide among {among}; use {max(1, round(batch / whole)) * whole}'
         )
-    if config.num_steps is None and config.num_epochs <= 0:
+    if config.num_steps is None and not config.num_epochs > 0:
         raise UserError(f'num_epochs={config.num_epochs} trains nothing; use a number above 0, or set num_steps')
     for field in ('num_steps', 'steps_per_call', 'log_every', 'eval_every', 'checkpoint_every', 'keep'):
         if config[field] is not None and config[field] < 1:
@@ -304,6 +304,15 @@ def check(config: ml_collections.ConfigDict, device_count: int) -> None:
     for field, least in (('image_size', 1), ('workers', 0)):
         if config.data[field] < least:
             raise UserError(f'data.{field}={config.data[field]} is too small; use {least} or more')
+    amounts = {
+        'warmup_epochs': config.warmup_epochs,
+        'data.min_colorfulness': config.data.min_colorfulness,
+        'loss.adversarial_weight': config.loss.adversarial_weight,
+        'loss.reconstruction_weight': config.loss.reconstruction_weight,
+    }
+    for field, amount in amounts.items():
+        if not amount >= 0:  # nan is not, either
+            raise UserError(f'{field}={amount} is out of range; use 0 or more')
     if config.early_stopping.patience is not None and config.early_stopping.patience < 1:
         raise UserError(f'early_stopping.patience={config.early_stopping.patience} is too small; use 1 or more')
     if not 0 <= config.seed < 2**32:

@@ -169,7 +169,7 @@ def _check_fit(
         raise UserError(f"sampling='dropout', but {named} drops nothing; use sampling='none' or give it dropout layers")
     if config.pretrained.weights and not hasattr(generator, 'load_backbone'):
         raise UserError(
-            f'pretrained.weights are those of an encoder; {named} has none that is pretrained; use resnet_unet or '
+            f'pretrained.weights={config.pretrained.weights!r}, but {named} has none of an encoder; use resnet_unet or '
             'efficientnet_unet, or leave them empty'
         )
 

@@ -49,7 +49,13 @@ def test_claiming_again_with_other_settings_says_so(tmp_path, caplog):
 def test_fields_that_an_older_version_lacked_have_their_defaults(tmp_path):
     config = configs.default()
     content = config.to_dict()
-    for section, field in (('data', 'max_resize'), ('data', 'cache'), ('generator', 'norm'), ('loss', 'adversarial')):
+    for section, field in (
+        ('data', 'max_resize'),
+        ('data', 'cache'),
+        ('data', 'feature'),
+        ('generator', 'norm'),
+        ('loss', 'adversarial'),
+    ):
         del content[section][field]
     for field in ('remat', 'metrics', 'pretrained', 'ema_decay'):
         del content[field]

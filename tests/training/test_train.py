@@ -466,10 +466,10 @@ def test_other_pictures_are_said_and_written_down(exploding, tmp_path, pictures,
     first = json.loads((run / 'data.json').read_text())
     assert first['pictures'] == 20
     (folder / 'train' / '7.png').unlink()
-    said = f'{run} goes on with other training pictures than before: 20 then, 19 now'
-    assert go_on(2) == [said]  # nothing left to do, so that no step has been taken with them
+    warning = f'{run} goes on with other training pictures than before: 20 then, 19 now'
+    assert go_on(2) == [warning]  # nothing left to do, so that no step has been taken with them
     assert json.loads((run / 'data.json').read_text()) == first
-    assert go_on(3) == [said]
+    assert go_on(3) == [warning]
     assert go_on(4) == []
     second = json.loads((run / 'data.json').read_text())
     assert second['pictures'] == 19
