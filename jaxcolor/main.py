@@ -34,6 +34,7 @@ def main(argv: list[str]) -> None:
     _, path, *variant = config_flags.get_config_filename(flags.FLAGS['config']).split(':', 2)
     workdir = _WORKDIR.value or str(Path('runs', re.sub('[=,]', '_', '_'.join((Path(path).stem, *variant)))))
     xla_flags.check()
+    xla_flags.set_for_training()
     if _MULTIHOST.value:
         cluster.join(_HEARTBEAT.value)
     devices.check()

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+# Convolutions of a CPU by Eigen, not by XLA's new library YNN, which keeps the rest: up to 1.7 times as fast.
+_TRAINING = '--xla_cpu_experimental_ynn_fusion_type=-individual_convolution'
 _ANCHOR = 'xla_force_host_platform_device_count'  # which every jaxlib knows
 
 
@@ -51,3 +53,10 @@ def check() -> None:
         raise UserError(
             f'XLA_FLAGS={" ".join(strangers)!r} is unknown to jaxlib {version} of Python {python}; leave it out'
         )
+
+
+def set_for_training() -> None:
+    """Set what makes training faster, unless XLA_FLAGS says otherwise; comes before any device is touched."""
+    flags = os.environ.get('XLA_FLAGS', '')
+    if _TRAINING.partition('=')[0] not in flags and not unknown([_TRAINING]):
+        os.environ['XLA_FLAGS'] = f'{flags} {_TRAINING}'.strip()

@@ -41,6 +41,27 @@ def test_xla_is_of_the_same_opinion(flag, known):
     assert (done.returncode == 0) == known
 
 
+@pytest.mark.parametrize(
+    ('before', 'after'),
+    [
+        ('', '--xla_cpu_experimental_ynn_fusion_type=-individual_convolution'),
+        (KNOWN, f'{KNOWN} --xla_cpu_experimental_ynn_fusion_type=-individual_convolution'),
+        ('--xla_cpu_experimental_ynn_fusion_type=', '--xla_cpu_experimental_ynn_fusion_type='),
+    ],
+)
+def test_training_sets_what_the_user_has_not(before, after):
+    code = (
+        'import os, jax\n'
+        'from jaxcolor import xla_flags\n'
+        'xla_flags.set_for_training()\n'
+        'jax.devices()\n'  # which end the process if a flag is unknown
+        'print(os.environ["XLA_FLAGS"])'
+    )
+    environment = os.environ | {'XLA_FLAGS': before, 'JAX_PLATFORMS': 'cpu'}
+    done = subprocess.run([sys.executable, '-c', code], env=environment, capture_output=True, check=True, text=True)
+    assert done.stdout == f'{after}\n'
+
+
 def test_no_flag_is_written_anywhere_that_the_installed_jaxlib_refuses():
     """Removed ones belong into `fast_compile`, which asks first."""
     found = {flag for path in WRITTEN for flag in re.findall(r'--xla_\w+', path.read_text())}
