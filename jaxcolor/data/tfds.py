@@ -68,9 +68,8 @@ def open_tfds(name: str, split: str, labels: Sequence[str] = (), feature: str = 
       feature: which of its features the pictures are.
 
     Raises:
-      UserError: no such data set; neither prepared nor to be prepared here; no such picture feature; no such
-        split;
-        class, or none of its pictures in the split.
+      UserError: no such data set; neither prepared nor to be prepared here; no such picture feature; no such split;
+        no such class, or none of its pictures in the split.
     """
     import tensorflow_datasets as tfds
 
