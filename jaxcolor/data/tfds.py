@@ -117,12 +117,12 @@ def _picture_feature(features: Any, name: str, source: str) -> Any:
     # Of a data set without code, the type is an instance of NumPy's dtype, else a class of its scalars.
     pictures = {
         key: feature
-        for key, feature in {**features}.items()
+        for key, feature in sorted({**features}.items())
         if isinstance(feature, tfds.features.Image) and np.dtype(feature.np_dtype) in (np.uint8, np.uint16)
     }
     if name in pictures:
         return pictures[name]
-    there = ', '.join(features)
+    there = ', '.join(sorted(features))
     remedy = (
         f'use {" or ".join(pictures)}' if pictures else f'none of {there} is, of 8 or 16 bits; use another data set'
     )

@@ -305,9 +305,8 @@ def _max_pool(x: Float[Array, 'b h w c']) -> Float[Array, 'b h//2 w//2 c']:
 
 
 def _average_pool(x: Float[Array, 'b h w c']) -> Float[Array, 'b h//2 w//2 c']:
-    return jax.lax.platform_dependent(
-        x, tpu=average_pool_by_convolution, default=lambda x: _blocks(x).mean(axis=(2, 4))
-    )
+    y = jax.lax.platform_dependent(x, tpu=average_pool_by_convolution, default=lambda x: _blocks(x).mean(axis=(2, 4)))
+    return checkpoint_name(y, KEPT)
 
 
 def average_pool_by_convolution(x: Float[Array, 'b h w c']) -> Float[Array, 'b h//2 w//2 c']:

@@ -101,7 +101,15 @@ def test_the_first_process_alone_writes_and_each_says_who_it_is(runs):
         assert 'Traceback' not in output
     for name in ('1', '2', '4'):
         files = {path.name for path in (runs / name).iterdir() if not path.name.startswith(('events', '.'))}
-        assert files == {'config.json', 'checkpoints', 'losses.jsonl', 'evaluations.jsonl', 'samples', 'curves.png'}
+        assert files == {
+            'config.json',
+            'data.json',
+            'checkpoints',
+            'losses.jsonl',
+            'evaluations.jsonl',
+            'samples',
+            'curves.png',
+        }
         assert len(list((runs / name).glob('events.*'))) == 1
         assert json.loads((runs / name / 'config.json').read_text())['data']['batch_size'] == 16
     one, four = ((runs / name / 'samples/20.png').read_bytes() for name in ('1', '4'))
