@@ -3,10 +3,12 @@
 import io
 import struct
 import zlib
+from functools import partial
 
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
+from jaxcolor.imaging import bands
 from jaxcolor.imaging.captions import NONE, Captions
 
 _BAND = 1 << 20  # bytes filtered and compressed at a time: they stay in the cache
@@ -48,21 +50,43 @@ def encode(
         _write(file, b'eXIf', exif)
     for name, content in captions.png_chunks():
         _write(file, name, content)
-    compressor = zlib.compressobj(_LEVEL)
-    above = np.zeros((), np.uint8)  # what a picture's first row is filtered by
+    _write(file, b'IDAT', b'\x78\x5e')  # the head of a zlib stream (RFC 1950); each band adds blocks of its own
+    checksum = 1
     rows = max(1, _BAND // (width * rgb.itemsize * 4))
-    for top in range(0, height, rows):
-        band = with_alpha(rgb[top : top + rows], None if alpha is None else alpha[top : top + rows])
-        band = np.ascontiguousarray(band, band.dtype.newbyteorder('>')).view(np.uint8).reshape(len(band), -1)
-        filtered = np.empty((len(band), band.shape[1] + 1), np.uint8)
-        filtered[:, 0] = _UP
-        np.subtract(band[0], above, out=filtered[0, 1:])
-        np.subtract(band[1:], band[:-1], out=filtered[1:, 1:])
-        above = band[-1]
-        _write(file, b'IDAT', compressor.compress(filtered.data))
-    _write(file, b'IDAT', compressor.flush())
+    for blocks, length, its_checksum in bands.each(partial(_deflate, rgb, alpha), height, rows):
+        _write(file, b'IDAT', blocks)
+        checksum = _combine(checksum, its_checksum, length)
+    _write(file, b'IDAT', b'\x03\0' + struct.pack('>L', checksum))  # the last block, of nothing
     _write(file, b'IEND', b'')
     return file.getvalue()
+
+
+def _deflate(
+    rgb: UInt8[np.ndarray, 'h w 3'] | UInt16[np.ndarray, 'h w 3'],
+    alpha: UInt8[np.ndarray, 'h w'] | None,
+    top: int,
+    bottom: int,
+) -> tuple[bytes, int, int]:
+    """Return rows as deflated blocks, none of which is the last; how many bytes they are of, and their Adler-32."""
+    first = max(top - 1, 0)
+    band = with_alpha(rgb[first:bottom], None if alpha is None else alpha[first:bottom])
+    band = np.ascontiguousarray(band, band.dtype.newbyteorder('>')).view(np.uint8).reshape(len(band), -1)
+    filtered = np.empty((bottom - top, band.shape[1] + 1), np.uint8)
+    filtered[:, 0] = _UP
+    differences = filtered[len(filtered) + 1 - len(band) :, 1:]  # all rows but the picture's first
+    np.subtract(band[1:], band[:-1], out=differences)
+    if top == 0:
+        filtered[0, 1:] = band[0]
+    compressor = zlib.compressobj(_LEVEL, wbits=-zlib.MAX_WBITS)
+    blocks = compressor.compress(filtered.data) + compressor.flush(zlib.Z_SYNC_FLUSH)
+    return blocks, filtered.size, zlib.adler32(filtered.data)
+
+
+def _combine(first: int, second: int, length: int) -> int:
+    """Return the Adler-32 of two parts together, the second of which has this length (RFC 1950, section 8.2)."""
+    low = (first & 0xFFFF) + (second & 0xFFFF) - 1
+    high = (first >> 16) + (second >> 16) + length * ((first & 0xFFFF) - 1)
+    return high % 65521 << 16 | low % 65521
 
 
 def with_alpha(

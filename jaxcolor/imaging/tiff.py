@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import TiffImagePlugin as Tiff
 
-from jaxcolor.imaging import png
+from jaxcolor.imaging import bands, png
 from jaxcolor.imaging.captions import NONE, Captions
 from jaxcolor.imaging.errors import PhotoError
 
@@ -80,12 +80,14 @@ def _page(
     height, width = rgb.shape[:2]
     channels = 3 if alpha is None else 4
     rows = max(1, _STRIP // (width * channels * rgb.itemsize))
-    strips = []
-    for top in range(0, height, rows):
-        strip = png.with_alpha(rgb[top : top + rows], None if alpha is None else alpha[top : top + rows])
+
+    def compress(top: int, bottom: int) -> bytes:
+        strip = png.with_alpha(rgb[top:bottom], None if alpha is None else alpha[top:bottom])
         differences = strip.astype(strip.dtype.newbyteorder('<'))
         differences[:, 1:] -= strip[:, :-1]
-        strips.append(zlib.compress(differences.data, _LEVEL))
+        return zlib.compress(differences.data, _LEVEL)
+
+    strips = bands.each(compress, height, rows)
     lengths = [len(strip) for strip in strips]
     directory = Tiff.ImageFileDirectory_v2()
     directory[Tiff.IMAGEWIDTH], directory[Tiff.IMAGELENGTH] = width, height
