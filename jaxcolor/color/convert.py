@@ -48,10 +48,16 @@ def lab_to_rgb(lab: Float[Array, '*b 3']) -> Float[Array, '*b 3']:
 
 def lab_to_linear(lab: Float[Array, '*b 3']) -> Float[Array, '*b 3']:
     """CIELAB as linear light of sRGB's primaries, float32; outside [0, 1] where sRGB can't show the colour."""
-    L, a, b = _channels(lab)
-    y = (L + 16) / 116
+    return jnp.stack(lab_channels_to_linear(*_channels(lab)), axis=-1)
+
+
+def lab_channels_to_linear(
+    lightness: Float[Array, '*b'], a: Float[Array, '*b'], b: Float[Array, '*b']
+) -> list[Float[Array, '*b']]:
+    """Return the channels of `lab_to_linear`, from those of CIELAB in float32."""
+    y = (lightness + 16) / 116
     xyz = jnp.stack([_expand(y + a / 500), _expand(y), _expand(y - b / 200)], axis=-1)
-    return jnp.stack(_mix(_RGB_FROM_XYZ * _WHITE, xyz), axis=-1)
+    return _mix(_RGB_FROM_XYZ * _WHITE, xyz)
 
 
 def rgb_to_luv(rgb: Float[Array, '*b 3']) -> Float[Array, '*b 3']:

@@ -328,9 +328,9 @@ class Colorizer:
             pair, stride = jax.ShapeDtypeStruct((2,), np.int32), jax.ShapeDtypeStruct((), np.int32)
             place = Place(pair, pair, pair, stride)  # type: ignore[arg-type]
             to_lab = compilation_cache.compile(rendering.to_lab, pixels, functions, place, number)
-            lab = jax.ShapeDtypeStruct((program.size, 3), np.float32)
-            to_rgb = compilation_cache.compile(rendering.to_rgb, lab, dtype=program.dtype)
-            return lambda *arguments: to_rgb(to_lab(*arguments))
+            channels = (jax.ShapeDtypeStruct((program.size,), np.float32),) * 3
+            to_rgb = compilation_cache.compile(rendering.to_rgb, *channels, dtype=program.dtype)
+            return lambda *arguments: to_rgb(*to_lab(*arguments))
         space = self.space
         if isinstance(space, Palette):  # one program for all values
             space = dataclasses.replace(space, temperature=1.0, vividness=0.0)

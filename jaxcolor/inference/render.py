@@ -8,6 +8,7 @@ size and shape is rendered a stretch of pixels at a time.
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int, UInt8, UInt16
@@ -85,7 +86,7 @@ def constant(chroma: Float[Array, 'b h w 2']) -> Float[Array, 'b h w 4']:
 
 def to_lab(
     pixels: Pixels, functions: Float[Array, 'k 4'], place: Place, saturation: Float[Array, '']
-) -> Float[Array, 'n 3']:
+) -> tuple[Float[Array, ' n'], Float[Array, ' n'], Float[Array, ' n']]:
     """Give pixels of a large picture their colour, which may lie outside the gamut.
 
     Args:
@@ -95,23 +96,26 @@ def to_lab(
       saturation: chroma is multiplied by it.
 
     Returns:
-      CIELAB; L* is that of the pixels.
+      L*, a* and b* of CIELAB; L* is that of the pixels.
     """
     rgb = pixels.astype(jnp.float32) / _whole(pixels.dtype)
-    lightness = convert.rgb_to_lightness(jnp.broadcast_to(rgb, (*rgb.shape[:-1], 3)))
-    slope, offset = jnp.split(_interpolate(functions, place, len(pixels)), 2, axis=-1)
-    return jnp.concatenate([lightness, saturation * (slope * lightness / 100 + offset)], axis=-1)
+    lightness = convert.rgb_to_lightness(jnp.broadcast_to(rgb, (*rgb.shape[:-1], 3)))[..., 0]
+    slope_a, slope_b, offset_a, offset_b = jnp.moveaxis(_interpolate(functions, place, len(pixels)), -1, 0)
+    a, b = (slope * lightness / 100 + offset for slope, offset in ((slope_a, offset_a), (slope_b, offset_b)))
+    return lightness, saturation * a, saturation * b
 
 
-def to_rgb(lab: Float[Array, 'n 3'], dtype: str) -> Colors:
+def to_rgb(lightness: Float[Array, ' n'], a: Float[Array, ' n'], b: Float[Array, ' n'], dtype: str) -> Colors:
     """Return sRGB of a dtype: bytes, 16 bits, or floats in [0, 1].
 
     L* is kept: a colour that sRGB can't show at that lightness loses chroma, not hue or lightness.
     """
-    lightness, a, b = jnp.split(lab, 3, axis=-1)
     share, whole = _share_in_gamut(lightness, a, b), _whole(jnp.dtype(dtype))
-    colored = convert.lab_to_rgb(jnp.concatenate([lightness, share * a, share * b], axis=-1))
-    return colored if whole == 1.0 else _round(colored, lightness, whole).astype(dtype)
+    red, green, blue = map(convert.encode, convert.lab_channels_to_linear(lightness, share * a, share * b))
+    if whole != 1.0:  # green alone decides 0.7 of the lightness, so it is rounded to what keeps that
+        red, blue = jnp.round(red * whole), jnp.round(blue * whole)
+        green = jnp.round(convert.green_of_lightness(lightness, red / whole, blue / whole) * whole)
+    return jnp.stack([red, green, blue], axis=-1).astype(dtype)
 
 
 def _whole(dtype: jnp.dtype) -> float:
@@ -148,27 +152,19 @@ def _neighbours(
     return before, jnp.minimum(before + 1, content - 1), (position - low)[:, None]
 
 
-def _round(rgb: Float[Array, '*b 3'], lightness: Float[Array, '*b 1'], whole: float) -> Float[Array, '*b 3']:
-    """Round red and blue, and then green to what keeps the lightness: green alone decides 0.7 of it."""
-    red, blue = (jnp.round(rgb[..., i] * whole) for i in (0, 2))
-    green = jnp.round(convert.green_of_lightness(lightness[..., 0], red / whole, blue / whole) * whole)
-    return jnp.stack([red, green, blue], axis=-1)
-
-
-def _share_in_gamut(
-    lightness: Float[Array, '*b 1'], a: Float[Array, '*b 1'], b: Float[Array, '*b 1']
-) -> Float[Array, '*b 1']:
+def _share_in_gamut(lightness: Float[Array, ' n'], a: Float[Array, ' n'], b: Float[Array, ' n']) -> Float[Array, ' n']:
     """Return the largest share of (a*, b*) that sRGB can show at this lightness, in [0, 1]."""
 
-    def shown(share: Float[Array, '*b 1']) -> Bool[Array, '*b 1']:
-        linear = convert.lab_to_linear(jnp.concatenate([lightness, share * a, share * b], axis=-1))
-        inside = (linear > -_ROUNDING) & (linear < 1 + _ROUNDING)
-        return jnp.all(inside, axis=-1, keepdims=True)
+    def shown(share: Float[Array, ' n']) -> Bool[Array, ' n']:
+        linear = convert.lab_channels_to_linear(lightness, share * a, share * b)
+        return jnp.all(jnp.stack([(c > -_ROUNDING) & (c < 1 + _ROUNDING) for c in linear]), axis=0)
 
-    low = jnp.zeros_like(lightness)
-    for halving in range(1, _HALVINGS + 1):
-        higher = low + 0.5**halving
-        low = jnp.where(shown(higher), higher, low)
+    def halve(halving: Int[Array, ''], low: Float[Array, ' n']) -> Float[Array, ' n']:
+        higher = low + jnp.exp2(-halving.astype(jnp.float32))
+        return jnp.where(shown(higher), higher, low)
+
+    # A loop: what XLA for CPUs fuses it may compute once for each use.
+    low = jax.lax.fori_loop(1, _HALVINGS + 1, halve, jnp.zeros_like(lightness))
     whole = jnp.ones_like(low)
     return jnp.where(shown(whole), whole, low)
 

@@ -22,7 +22,7 @@ def colorize(pixels, functions, saturation=1.0):
     place = render.Place(*(jnp.asarray(x, jnp.int32) for x in ((0, 0), (height, width), (rows, columns), columns)))
     colored = [
         render.to_rgb(
-            render.to_lab(jnp.asarray(p.reshape(-1, channels)), f.reshape(-1, 4), place, jnp.float32(saturation)),
+            *render.to_lab(jnp.asarray(p.reshape(-1, channels)), f.reshape(-1, 4), place, jnp.float32(saturation)),
             pixels.dtype.name,
         )
         for p, f in zip(pixels, jnp.asarray(functions), strict=True)
