@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tarfile
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -172,6 +173,9 @@ def test_neither_prepared_nor_a_network(monkeypatch, tmp_path):
     monkeypatch.setenv('TFDS_DATA_DIR', str(tmp_path))
     for name in ('https_proxy', 'http_proxy', 'HTTPS_PROXY', 'HTTP_PROXY'):
         monkeypatch.setenv(name, 'http://127.0.0.1:9')  # nobody listens there
+    monkeypatch.setattr(
+        urllib.request, '_opener', None
+    )  # which keeps the proxies of its first use, for all tests after
     with pytest.raises(UserError) as caught:
         open_tfds('cifar10', 'train')
     message = str(caught.value)
