@@ -10,8 +10,8 @@ from absl import app, flags
 from absl import logging as absl_logging
 from ml_collections import config_flags
 
+from jaxcolor import compilation_cache, experiments, xla_flags
 from jaxcolor import config as configs
-from jaxcolor import experiments, xla_flags
 from jaxcolor.distributed import cluster, devices
 from jaxcolor.errors import InterruptedRunError, UserError, missing_package
 
@@ -38,6 +38,7 @@ def main(argv: list[str]) -> None:
     if _MULTIHOST.value:
         cluster.join(_HEARTBEAT.value)
     devices.check()
+    compilation_cache.use()
     if _MULTIHOST.value:
         cluster.introduce(_LOG, _CONFIG.value.data.batch_size)
     try:

@@ -11,13 +11,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import UInt8
 
-from jaxcolor import Colorizer
+from jaxcolor import Colorizer, compilation_cache
 from jaxcolor.data.bundled import PHOTOGRAPHS, open_bundled, photograph
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation import figures, quality
 from jaxcolor.evaluation.scores import COLORFULNESS, PICTURES, SCORES, worse_than_grey
 from jaxcolor.imaging import resize
-from jaxcolor.inference import compilation_cache
 
 _RUN = Path('runs', 'quickstart')
 _SHEET = Path('runs', 'photographs.png')

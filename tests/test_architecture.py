@@ -12,6 +12,7 @@ import jaxcolor
 LINES = [
     'errors signals weights',
     'hub own_parts storage xla_flags',
+    'compilation_cache',
     'color',
     'imaging models',
     'config data',

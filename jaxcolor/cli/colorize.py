@@ -99,10 +99,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Colour what the arguments name; return the exit status."""
+    from jaxcolor import compilation_cache
     from jaxcolor.batch_inference import batch, discover
     from jaxcolor.batch_inference.jobs import GrayTest, JobFiles, Settings
     from jaxcolor.imaging.photos import WRITABLE, Limits
-    from jaxcolor.inference import compilation_cache
     from jaxcolor.inference.colorizer import Colorizer, Options
 
     output = discover.default_output(arguments.paths[0]) if arguments.output is None else Path(arguments.output)

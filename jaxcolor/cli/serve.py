@@ -68,8 +68,8 @@ def run(arguments: argparse.Namespace) -> int:
         from jaxcolor.server.settings import Settings
     except ModuleNotFoundError as error:
         raise missing_package(error, 'jaxcolor serve', 'serve') from error
+    from jaxcolor import compilation_cache
     from jaxcolor.imaging.photos import Limits
-    from jaxcolor.inference import compilation_cache
     from jaxcolor.inference.colorizer import Colorizer
 
     given = os.environ.get('JAXCOLOR_TOKEN') if arguments.token is None else arguments.token

@@ -14,6 +14,7 @@ from etils import epath
 from jaxtyping import Array, Float
 from PIL.Image import Image as Pillow
 
+from jaxcolor import compilation_cache
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
 from jaxcolor.color.palette import Palette
@@ -21,7 +22,7 @@ from jaxcolor.distributed import devices
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.arrays import Picture, Pixels
 from jaxcolor.imaging.read_any import read_any
-from jaxcolor.inference import compilation_cache, network, rendering
+from jaxcolor.inference import network, rendering
 from jaxcolor.inference.network import LONGEST, Plan, Shapes, SmallCopy
 from jaxcolor.inference.render import Place
 from jaxcolor.inference.rendering import Program, Rendering

@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
-from jaxcolor.inference import compilation_cache
+from jaxcolor import compilation_cache
 from jaxcolor.inference.colorizer import Colorizer, NetworkProgram, StretchProgram
 from jaxcolor.inference.rendering import SIZES
 from jaxcolor.server.metrics import Metrics

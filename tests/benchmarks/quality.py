@@ -27,7 +27,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
 
-from jaxcolor import Colorizer
+from jaxcolor import Colorizer, compilation_cache
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
 from jaxcolor.color import convert
@@ -39,7 +39,6 @@ from jaxcolor.evaluation import figures, metrics, quality
 from jaxcolor.evaluation.scores import worse_than_grey
 from jaxcolor.imaging import resize
 from jaxcolor.imaging.photos import PhotoError
-from jaxcolor.inference import compilation_cache
 from jaxcolor.models import efficientnet_weights
 from jaxcolor.models.efficientnet import EfficientNetLite0
 from jaxcolor.training import hints, pretrained

@@ -6,12 +6,11 @@ import pytest
 from helpers.hub_server import Hub, serve
 from safetensors.numpy import load_file, save_file
 
-from jaxcolor import Colorizer, cli, weights
+from jaxcolor import Colorizer, cli, compilation_cache, weights
 from jaxcolor import config as configs
 from jaxcolor.checkpoints import weights_file
 from jaxcolor.checkpoints.load import load
 from jaxcolor.errors import UserError
-from jaxcolor.inference import compilation_cache
 
 SMALL = {'depth': 2, 'filters': 2, 'dropout_layers': 0}
 GREY = np.linspace(0, 255, 40 * 40).reshape(40, 40).astype(np.uint8)

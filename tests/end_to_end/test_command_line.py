@@ -22,9 +22,13 @@ SMOKE = '--config=configs/quickstart.py:smoke'
 
 @pytest.fixture
 def compiled(tmp_path_factory):
-    """What one process of these tests compiles, the next need not; none is killed while it compiles."""
+    """What one process of these tests compiles, the next need not."""
     folder = tmp_path_factory.getbasetemp() / 'compiled'
-    return {'JAX_COMPILATION_CACHE_DIR': str(folder), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
+    return {'XDG_CACHE_HOME': str(folder), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'}
+
+
+def programs(compiled):
+    return sorted(path.name for path in Path(compiled['XDG_CACHE_HOME'], 'jaxcolor').glob('*-cache'))
 
 
 def environment(**extra):
@@ -58,13 +62,15 @@ def wait_for(path, process):
 
 
 def test_killed_and_run_again_equals_never_killed(tmp_path, compiled):
-    """Bit for bit, after SIGTERM and after SIGKILL; and the records have each step once."""
+    """Bit for bit, after SIGTERM and after SIGKILL, without compiling anew; and the records have each step once."""
     often = ('--config.num_steps=40', '--config.checkpoint_every=4', '--config.eval_every=20', '--config.log_every=5')
     code, out, err = run(SMOKE, f'--workdir={tmp_path}/whole', *often, **compiled)
     assert code == 0, err
     assert 'Traceback' not in err
     assert '24 test pictures' in out
     assert f'{tmp_path}/whole/samples/40.png' in out
+    kept = programs(compiled)
+    assert len(kept) > 5
 
     killed = tmp_path / 'killed'
     for number, step in ((signal.SIGTERM, 8), (signal.SIGKILL, 24)):
@@ -81,6 +87,7 @@ def test_killed_and_run_again_equals_never_killed(tmp_path, compiled):
     code, out, err = run(SMOKE, f'--workdir={killed}', *often, **compiled)
     assert code == 0, err
     assert 'resuming' in out
+    assert programs(compiled) == kept
 
     expected, actual = arrays(tmp_path / 'whole', 40), arrays(killed, 40)
     assert expected.keys() == actual.keys()

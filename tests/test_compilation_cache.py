@@ -8,12 +8,12 @@ from pathlib import Path
 
 import jax
 
-from jaxcolor.inference import compilation_cache
+from jaxcolor import compilation_cache
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 COMPILE = """
 import os, sys, jax
-from jaxcolor.inference import compilation_cache
+from jaxcolor import compilation_cache
 compilation_cache.use()
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 jax.jit(lambda x: x * 2 + 1)(3.0).block_until_ready()
@@ -25,7 +25,7 @@ CALL = """
 import sys
 from functools import partial
 import jax, numpy as np
-from jaxcolor.inference import compilation_cache
+from jaxcolor import compilation_cache
 
 @partial(jax.jit, static_argnames='power')
 def function(tree, nothing, *, power):

@@ -20,7 +20,7 @@ from jaxcolor.storage import user_cache
 
 _MOST_BYTES = 2**28
 _DAY = 86_400  # seconds, after which what a killed process has left is nobody's
-_PACKAGE = Path(__file__).parents[1]
+_PACKAGE = Path(__file__).parent
 _folders: list[Path] = []  # of this process, where programs are kept
 
 
@@ -49,7 +49,8 @@ def use() -> None:
         'jax_persistent_cache_enable_xla_caches', 'none'
     )  # else an entry's key has the folder's name in it
     jax.config.update('jax_compilation_cache_dir', str(own))
-    jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+    if 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS' not in os.environ:
+        jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
 
 
 def compile(function: Callable[..., Any], *args: Any, **static: Any) -> Callable[..., Any]:  # noqa: A001
