@@ -35,12 +35,12 @@ def default() -> ml_collections.ConfigDict:
     `num_epochs`; `eval_every` and `checkpoint_every` are in steps, and None means once an epoch.
     """
     optimizer = {
-        'name': 'adam',  # adam, adamw or sgd
+        'name': 'adam',  # adam, adamw, lion or sgd
         'learning_rate': 2e-4,
         'b1': 0.5,
         'b2': 0.999,
-        'weight_decay': 0.0,  # of adamw, and of kernels alone
-        'schedule': 'constant',  # or cosine or linear, to 0 at the end
+        'weight_decay': 0.0,  # of adamw and lion, and of kernels alone
+        'schedule': 'constant',  # or cosine or linear, to 0 at the end; or one_cycle
         'warmup_steps': 0,  # of linear rise to the learning rate
         'decay_steps': 0,  # at the end, in which it falls; 0: in all of them
         'max_grad_norm': 0.0,  # to which the gradient is clipped; 0 does not
@@ -99,6 +99,7 @@ def default() -> ml_collections.ConfigDict:
             'remat': ml_collections.config_dict.placeholder(bool),
             'metrics': (),  # of your own, beside those that come along: ('my_metrics:warmth',)
             'log_every': 50,
+            'profile': '',  # FIRST:LAST, steps of which a trace is written to profile/ in the work directory
             'eval_every': ml_collections.config_dict.placeholder(int),
             'checkpoint_every': ml_collections.config_dict.placeholder(int),
             'keep': 2,  # newest checkpoints kept, beside the best

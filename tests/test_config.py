@@ -53,7 +53,10 @@ def test_values_out_of_range(change, message):
         ({'loss.reconstruction': 'l3'}, r"loss\.reconstruction='l3' is unknown; known: l1, l2"),
         ({'loss.label_smoothing': 1.5}, r'label_smoothing=1\.5 is not in \[0, 1\)'),
         ({'loss.adversarial': 'hinge', 'loss.label_smoothing': 0.1}, r'hinge.*no labels to smooth'),
-        ({'generator_optimizer.name': 'lion'}, r"generator_optimizer\.name='lion' is unknown; known: adam, adamw, sgd"),
+        (
+            {'generator_optimizer.name': 'lamb'},
+            r"generator_optimizer\.name='lamb' is unknown; known: adam, adamw, lion, sgd",
+        ),
         ({'discriminator_optimizer.name': 'sgd'}, r'discriminator_optimizer: sgd does not take'),
         ({'generator.filters': 0}, r'generator\.filters=0 is too small; use 1 or more'),
         ({'generator.depth': 0}, r'generator\.depth=0 is too small'),

@@ -9,7 +9,7 @@ from jaxcolor.data import pipeline
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation import metrics
-from jaxcolor.training import pretrained
+from jaxcolor.training import pretrained, profiler
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import build_system
 from jaxcolor.training.train import check_metric
@@ -17,7 +17,7 @@ from jaxcolor.training.train import check_metric
 ANY = object()  # in place of a refused value: of what has the right type, everything is taken
 
 OPTIMIZER = {
-    'name': ('sgd', 'lion'),
+    'name': ('sgd', 'lamb'),
     'learning_rate': (1e-30, 0.0),
     'b1': (0.0, 1.0),
     'b2': (0.0, 1.0),
@@ -66,6 +66,7 @@ FIELDS = {
     'remat': (False, ANY),
     'metrics': ((), ('warmth',)),
     'log_every': (1, 0),
+    'profile': ('1:1', '2:1'),
     'eval_every': (1, 0),
     'checkpoint_every': (1, 0),
     'keep': (1, 0),
@@ -85,6 +86,7 @@ def make():
 def admit(config, field):
     """All that looks at a config before a run's first step, but for what compiles."""
     configs.check(config, device_count=1)
+    profiler.parse(config.profile)
     dataset = Dataset(config.data)
     if config.pretrained.model:
         pretrained.load_model(config.pretrained.model)

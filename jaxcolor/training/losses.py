@@ -55,6 +55,18 @@ def discriminator_loss(kind: str, real: Logits, fake: Logits, smoothing: float =
     return towards(real, 1.0 - smoothing / 2), towards(fake, smoothing / 2)
 
 
+def accuracy(kind: str, real: Logits, fake: Logits) -> tuple[Scalar, Scalar]:
+    """Return the shares of true and of generated patches that the discriminator takes for what they are, in [0, 1].
+
+    Args:
+      kind: see `discriminator_loss`; it says what lies between the labels.
+      real: what the discriminator says of true pictures.
+      fake: what it says of generated ones.
+    """
+    middle = 0.5 if kind == 'lsgan' else 0.0
+    return jnp.mean(real > middle, dtype=jnp.float32), jnp.mean(fake < middle, dtype=jnp.float32)
+
+
 def generator_loss(kind: str, fake: Logits) -> Scalar:
     """Return what the generator pays for `fake`, the discriminator's verdict on what it made.
 

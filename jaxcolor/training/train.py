@@ -29,7 +29,8 @@ from jaxcolor.evaluation.figures import sample_grid, write_png
 from jaxcolor.evaluation.report import Console
 from jaxcolor.evaluation.scores import goodness, worse_than_baseline
 from jaxcolor.storage import REFUSALS, explain_refusal, read_text, write_atomic
-from jaxcolor.training import batch_statistics, device_cache, palette, pretrained, train_metrics
+from jaxcolor.training import batch_statistics, device_cache, palette, pretrained, profiler, train_metrics
+from jaxcolor.training.optimizers import learning_rates
 from jaxcolor.training.records import Records
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import System, TrainState, build_system, create_state
@@ -56,6 +57,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
       InterruptedRunError: SIGTERM or SIGINT came.
     """
     configs.check(config, jax.device_count())
+    profiler.parse(config.profile)
     before = stored(workdir)
     dataset = Dataset(config.data)
     model = pretrained.load_model(config.pretrained.model) if before is None and config.pretrained.model else None
@@ -102,6 +104,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
                 console,
                 check_owner,
                 adopt_all,
+                learning_rates(config, schedule),
             )
             done = step >= schedule.total or run.out_of_patience()
             if step:
@@ -137,6 +140,7 @@ class _Run(NamedTuple):
     console: Console
     check_owner: Callable[[], None]
     adopt: Callable[[], None]
+    learning_rates: Callable[[int], dict[str, float]]
 
     def train(self, state: TrainState) -> None:
         """Train from `state` to the end of the schedule, or until early stopping.
@@ -148,9 +152,14 @@ class _Run(NamedTuple):
         adopted = False
         unlogged = self.checkpoints.train_metrics(done) if done else {}
         inputs = self.config, self.dataset, self.system, state, self.schedule, unlogged
-        with cluster.stop_requests() as asked_to_stop:
+        with (
+            cluster.stop_requests() as asked_to_stop,
+            profiler.profiled(self.config.profile, self.records.path) as profile,
+        ):
+            profile(done, state)
             for step, state, throughput in train_steps(*inputs):
                 self.console.advance(step - done)
+                profile(step, state)
                 signum = asked_to_stop(range(done + 1, step + 1))
                 done = step
                 evaluating = self.schedule.due(self.schedule.evaluate, step)
@@ -180,8 +189,10 @@ class _Run(NamedTuple):
                     return
 
     def log(self, step: int, throughput: Throughput) -> None:
-        """Record and show the mean losses since the last log."""
-        losses = throughput.read()
+        """Record and show the mean losses since the last log; the learning rates; the device's memory, if it tells."""
+        losses = throughput.read() | self.learning_rates(step)
+        if memory := jax.local_devices()[0].memory_stats():
+            losses['peak_memory_bytes'] = memory['peak_bytes_in_use']
         self.records.losses(step, losses)
         self.console.losses(step, losses)
 

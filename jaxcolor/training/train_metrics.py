@@ -19,18 +19,27 @@ _BROKEN = '_broken'
 
 _Step = Int[Array | np.ndarray, '']  # NumPy's once fetched
 
-GENERATOR_TERMS = ('generator_loss', 'reconstruction')
-ADVERSARIAL_TERMS = (
-    *GENERATOR_TERMS,
+_LOSSES = (
+    'generator_loss',
+    'reconstruction',
     'adversarial',
     'discriminator_loss',
     'discriminator_real',
     'discriminator_fake',
+)  # a run ends at the first that is not finite
+GENERATOR_TERMS = (*_LOSSES[:2], 'generator_grad_norm', 'generator_update_ratio')
+ADVERSARIAL_TERMS = (
+    *GENERATOR_TERMS,
+    *_LOSSES[2:],
+    'discriminator_accuracy_real',
+    'discriminator_accuracy_fake',
+    'discriminator_grad_norm',
+    'discriminator_update_ratio',
 )
 
 
 class NonFiniteError(Exception):
-    """A loss term was infinite or not a number; `step` is the first such step, `terms` those it befell."""
+    """A loss was infinite or not a number; `step` is the first such step, `terms` those it befell."""
 
     remedy = 'lower the learning rates or loss weights, or use --config.dtype=float32, and run again'
 
@@ -62,7 +71,7 @@ class _FirstStep(metrics.Metric):
 
 def _collection(names: tuple[str, ...]) -> type[metrics.Collection]:
     means = {name: metrics.Average.from_output(name) for name in names}
-    first_broken = {name + _BROKEN: _FirstStep.from_output(name + _BROKEN) for name in names}
+    first_broken = {name + _BROKEN: _FirstStep.from_output(name + _BROKEN) for name in names if name in _LOSSES}
     return metrics.Collection.create(**means, **first_broken)
 
 
@@ -76,22 +85,22 @@ def empty(*, adversarial: bool) -> metrics.Collection:
 
 def add(collected: metrics.Collection, terms: Terms, step: Int[Array, '']) -> metrics.Collection:
     """Return `collected` with the terms of one step, the same on every device, added."""
-    broken = {name + _BROKEN: jnp.where(jnp.isfinite(value), _NEVER, step) for name, value in terms.items()}
+    broken = {name + _BROKEN: jnp.where(jnp.isfinite(terms[name]), _NEVER, step) for name in _LOSSES if name in terms}
     return collected.merge(type(collected).single_from_model_output(**terms, **broken))
 
 
 def means(collected: metrics.Collection) -> dict[str, float]:
-    """Fetch the metrics and return the mean of each term.
+    """Fetch the metrics and return the mean of each term, but for norms that are not finite.
 
     Raises:
-      NonFiniteError: some term was not finite in some step.
+      NonFiniteError: some loss was not finite in some step.
     """
     values = jax.device_get(collected).compute()
     broken = {name.removesuffix(_BROKEN): int(step) for name, step in values.items() if name.endswith(_BROKEN)}
     first = min(broken.values())
     if first < _NEVER:
         raise NonFiniteError(first, [name for name, step in broken.items() if step == first])
-    return {name: float(value) for name, value in values.items() if name in broken}
+    return {name: float(value) for name, value in values.items() if not name.endswith(_BROKEN) and np.isfinite(value)}
 
 
 def to_json(collected: metrics.Collection) -> dict[str, int | float]:

@@ -66,12 +66,13 @@ def train_step(
     terms: Terms = {}
     if discriminator is not None:
         gradients = discriminator_step(discriminator)
-        discriminator = _optimize(system.discriminator_optimizer, discriminator, gradients)
-        terms = gradients.terms
+        discriminator, norms = _optimize(system.discriminator_optimizer, discriminator, gradients)
+        terms = gradients.terms | {f'discriminator_{name}': value for name, value in norms.items()}
     gradients = generator_step(discriminator)
-    generator = _optimize(system.generator_optimizer, state.generator, gradients)
+    generator, norms = _optimize(system.generator_optimizer, state.generator, gradients)
     ema_params = _average(system.ema_decay, state, generator.params) if system.ema_decay else state.ema_params
-    terms = jax.lax.pmean({**gradients.terms, **terms}, AXIS)
+    terms = gradients.terms | {f'generator_{name}': value for name, value in norms.items()} | terms
+    terms = jax.lax.pmean(terms, AXIS)
     discriminator = discriminator or state.discriminator  # at rest in warm-up
     return TrainState(state.step + 1, generator, discriminator, ema_params), terms
 
@@ -93,7 +94,14 @@ def d_step(system: System, player: Player, batch: Microbatch, fake: Color) -> Gr
             system.loss.adversarial, real_logits, fake_logits, system.loss.label_smoothing
         )
         total = (real_term + fake_term) / 2
-        terms = {'discriminator_loss': total, 'discriminator_real': real_term, 'discriminator_fake': fake_term}
+        right_of_real, right_of_fake = losses.accuracy(system.loss.adversarial, real_logits, fake_logits)
+        terms = {
+            'discriminator_loss': total,
+            'discriminator_real': real_term,
+            'discriminator_fake': fake_term,
+            'discriminator_accuracy_real': right_of_real,
+            'discriminator_accuracy_fake': right_of_fake,
+        }
         return total, (batch_stats, terms)
 
     gradients, (batch_stats, terms) = jax.grad(loss, has_aux=True)(player.params)
@@ -197,11 +205,19 @@ def _apply(
     return (rematerialized(apply) if system.remat else apply)(player.params, *inputs)
 
 
-def _optimize(optimizer: optax.GradientTransformation, player: Player, gradients: Gradients) -> Player:
+def _optimize(optimizer: optax.GradientTransformation, player: Player, gradients: Gradients) -> tuple[Player, Terms]:
+    """Return the player after its update; the norm of its gradient, and its update's in proportion to its parameters'.
+
+    The gradient is as it was before it is clipped.
+    """
     mean = jax.lax.pmean(gradients.gradients, AXIS)
     with jax.numpy_dtype_promotion('standard'):  # optax's Adam mixes float32 with its int32 count
         updates, opt_state = optimizer.update(mean, player.opt_state, player.params)
-    return Player(optax.apply_updates(player.params, updates), gradients.batch_stats, opt_state)
+    norms = {
+        'grad_norm': optax.tree.norm(mean),
+        'update_ratio': optax.tree.norm(updates) / optax.tree.norm(player.params),
+    }
+    return Player(optax.apply_updates(player.params, updates), gradients.batch_stats, opt_state), norms
 
 
 def _average(decay: float, state: TrainState, params: Any) -> Any:

@@ -52,6 +52,12 @@ def test_adamw_decays_kernels_alone():
     assert_same(train(build(name='adamw', learning_rate=1e-2, b1=0.9, weight_decay=0.1)), train(want))
 
 
+def test_lion_decays_kernels_alone():
+    mask = {'backbone': {'kernel': False}, 'output': {'kernel': True, 'bias': False}}
+    want = optax.lion(1e-2, b1=0.9, b2=0.99, weight_decay=0.1, mask=mask)
+    assert_same(train(build(name='lion', learning_rate=1e-2, b1=0.9, b2=0.99, weight_decay=0.1)), train(want))
+
+
 def test_gradients_are_clipped_all_together():
     want = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(2e-4, b1=0.5, b2=0.999))
     assert_same(train(build(max_grad_norm=0.5)), train(want))
@@ -79,6 +85,14 @@ def test_a_backbone_rests_and_then_learns_more_slowly():
             {'schedule': 'cosine', 'warmup_steps': 2, 'decay_steps': 4},
             [0, 0.5, 1, 1, 1, 1, 1, *(0.5 + 0.5 * np.cos(np.pi * np.arange(1, 4) / 4))],
         ),
+        # Smith and Topin's, from 1/25 of the rate, as PyTorch's OneCycleLR has it.
+        (
+            {'schedule': 'one_cycle', 'warmup_steps': 4},
+            [
+                *(0.52 - 0.48 * np.cos(np.pi * np.arange(4) / 4)),
+                *(0.5 + 2e-6 + (0.5 - 2e-6) * np.cos(np.pi * np.arange(6) / 6)),
+            ],
+        ),
     ],
 )
 def test_rates_over_the_steps(fields, rates):
@@ -100,11 +114,15 @@ def test_where_nothing_is_trained_the_state_is_the_same():
 @pytest.mark.parametrize(
     ('fields', 'message'),
     [
-        ({'name': 'lion'}, r"generator_optimizer.name='lion' is unknown; known: adam, adamw, sgd"),
-        ({'schedule': 'steps'}, r"generator_optimizer.schedule='steps' is unknown; known: constant, cosine, linear"),
+        ({'name': 'lamb'}, r"generator_optimizer.name='lamb' is unknown; known: adam, adamw, lion, sgd"),
+        (
+            {'schedule': 'steps'},
+            r"generator_optimizer.schedule='steps' is unknown; known: constant, cosine, linear, one",
+        ),
+        ({'schedule': 'one_cycle', 'decay_steps': 2}, "schedule='one_cycle' falls from its top on; leave it at 0"),
         ({'schedule': 'cosine', 'warmup_steps': 8, 'decay_steps': 3}, 'are more than the 10 steps'),
         ({'schedule': 'cosine', 'warmup_steps': 10}, 'are more than the 10 steps'),
-        ({'weight_decay': 0.1}, "adam has none; use name='adamw'"),
+        ({'weight_decay': 0.1}, 'adam has none; use name=adamw or name=lion'),
         ({'max_grad_norm': -1.0}, r'max_grad_norm=-1.0 is below 0'),
         ({'backbone_factor': -0.1}, r'backbone_factor=-0.1 is below 0'),
         ({'learning_rate': 0.0}, 'teaches nothing'),

@@ -9,20 +9,27 @@ from jaxcolor.training import train_metrics
 
 def feed(*values):
     sums = train_metrics.empty(adversarial=False)
-    for step, (total, reconstruction) in enumerate(values, 1):
-        terms = {'generator_loss': jnp.float32(total), 'reconstruction': jnp.float32(reconstruction)}
+    for step, (total, reconstruction, norm) in enumerate(values, 1):
+        terms = dict.fromkeys(train_metrics.GENERATOR_TERMS, jnp.float32(1))
+        terms |= {'generator_loss': jnp.float32(total), 'reconstruction': jnp.float32(reconstruction)}
+        terms['generator_grad_norm'] = jnp.float32(norm)
         sums = train_metrics.add(sums, terms, jnp.int32(step))
     return sums
 
 
 def test_means():
-    means = train_metrics.means(feed((1, 4), (2, 5), (6, 0)))
-    assert means == {'generator_loss': 3.0, 'reconstruction': 3.0}
+    means = train_metrics.means(feed((1, 4, 2), (2, 5, 2), (6, 0, 5)))
+    ratio = {'generator_update_ratio': 1.0}
+    assert means == {'generator_loss': 3.0, 'reconstruction': 3.0, 'generator_grad_norm': 3.0, **ratio}
+
+
+def test_a_norm_that_overflows_ends_no_run():
+    assert 'generator_grad_norm' not in train_metrics.means(feed((1, 4, 2), (2, 5, np.inf)))
 
 
 def test_first_broken_step_is_named():
     with pytest.raises(train_metrics.NonFiniteError, match='step 2: reconstruction not finite') as error:
-        train_metrics.means(feed((1, 1), (1, np.inf), (np.nan, np.nan), (1, 1)))
+        train_metrics.means(feed((1, 1, 1), (1, np.inf, 1), (np.nan, np.nan, 1), (1, 1, 1)))
     assert error.value.terms == ['reconstruction']
 
 
