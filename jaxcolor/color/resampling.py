@@ -36,18 +36,6 @@ def double(x: Float[Array, 'b h w c']) -> Float[Array, 'b 2*h 2*w c']:
     return x
 
 
-def pool_hints(hints: Float[Array, 'b h w 3'], size: Sequence[int]) -> Float[Array, 'b p q 3']:
-    """Colour hints on a coarser grid: the mean of a block's hints, and 1 where it has any.
-
-    Args:
-      hints: (a, b, 1) where a colour is given, zeros elsewhere.
-      size: whole fractions of (h, w).
-    """
-    means = shrink(hints, size)
-    share = means[..., 2:]
-    return jnp.where(share > 0, means / jnp.where(share > 0, share, 1), 0)
-
-
 def _first(x: Float[Array, 'b h w c'], axis: int, *, last: bool = False) -> Float[Array, 'b _ _ c']:
     start = x.shape[axis] - 1 if last else 0
     return jax.lax.slice_in_dim(x, start, start + 1, axis=axis)

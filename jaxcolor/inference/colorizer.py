@@ -6,6 +6,7 @@ import math
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from reprlib import repr as brief
 from typing import Any, NamedTuple, TypedDict, Unpack, overload
 
 import jax
@@ -17,12 +18,15 @@ from PIL.Image import Image as Pillow
 from jaxcolor import compilation_cache
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
+from jaxcolor.color.hints import STRIDE
 from jaxcolor.color.palette import Palette
 from jaxcolor.distributed import devices
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.arrays import Picture, Pixels
 from jaxcolor.imaging.read_any import read_any
-from jaxcolor.inference import network, rendering
+from jaxcolor.inference import likely, network, rendering, white_balance
+from jaxcolor.inference import hints as color_hints
+from jaxcolor.inference.hints import Hint
 from jaxcolor.inference.network import LONGEST, Plan, Shapes, SmallCopy
 from jaxcolor.inference.render import Place
 from jaxcolor.inference.rendering import Program, Rendering
@@ -43,6 +47,7 @@ class Options(NamedTuple):
     seed: int = 0
     flip_average: bool = False
     vividness: float | None = None
+    warmth: float = 0.0
 
 
 class _Knobs(TypedDict, total=False):
@@ -51,6 +56,8 @@ class _Knobs(TypedDict, total=False):
     seed: int
     flip_average: bool
     vividness: float | None
+    warmth: float
+    hints: Any
 
 
 class NetworkProgram(NamedTuple):
@@ -59,6 +66,7 @@ class NetworkProgram(NamedTuple):
     shape: tuple[int, int]
     batch: int
     noise: bool
+    hints: bool = False
 
 
 class StretchProgram(NamedTuple):
@@ -131,6 +139,11 @@ class Colorizer:
         """Whether the model says classes, which `temperature` and `vividness` mix."""
         return isinstance(self.space, Palette)
 
+    @property
+    def takes_hints(self) -> bool:
+        """Whether the model follows `hints`."""
+        return bool(getattr(self.generator, 'hints', False))
+
     def describe(self) -> dict[str, Any]:
         """Return what a person or a program may want to know about the model; JSON's types only."""
         return {
@@ -142,6 +155,7 @@ class Colorizer:
             'render_size': self.render_size,
             'can_sample': self.can_sample,
             'has_palette': self.has_palette,
+            'takes_hints': self.takes_hints,
         }
 
     @overload
@@ -167,6 +181,8 @@ class Colorizer:
         seed: int = 0,
         flip_average: bool = False,
         vividness: float | None = None,
+        warmth: float = 0.0,
+        hints: Any = None,
     ) -> Any:
         """Colours one picture, or several.
 
@@ -183,6 +199,9 @@ class Colorizer:
           flip_average: colour the mirror image as well, and take the mean of both chromas.
           vividness: of a palette, what rare colours gain on the frequent ones, which are grey: 0 is calmest, 0.4 bold.
             Left out, the config's.
+          warmth: of the light, -1 (cool) to 1 (warm); 0 leaves it as the network said.
+          hints: colours that somebody says, `[(x, y, '#rrggbb'), …]` with x and y in pixels of the upright picture; a
+            list of such lists for several pictures. The network spreads them. Of each, a* and b* count.
 
         Returns:
           What `image` was, of the same sizes and dtypes, [h, w, 3] or [h, w, 4] for arrays, a list for a list. For
@@ -192,12 +211,13 @@ class Colorizer:
         Raises:
           UserError: something that is no picture, or an option that the model does not have.
         """
-        options = Options(saturation, temperature, samples, seed, flip_average, vividness)
+        options = Options(saturation, temperature, samples, seed, flip_average, vividness, warmth)
         self.check(options)
         stacked = isinstance(image, np.ndarray) and image.ndim == 4
         several = stacked or isinstance(image, list | tuple)
         pictures = [read_any(one) for one in (image if several else [image])]
-        draws = [self._colorize(pictures, options, draw) for draw in range(samples or 1)]
+        given = _hints_of_each(hints if several or hints is None else [hints], len(pictures))
+        draws = [self._colorize(pictures, given, options, draw) for draw in range(samples or 1)]
         results = [[p.in_color(drawn[i]) for drawn in draws] for i, p in enumerate(pictures)]
         chosen = results if samples else [drawn[0] for drawn in results]
         if stacked and not samples:
@@ -213,6 +233,8 @@ class Colorizer:
         if not 0 <= options.saturation <= MOST_SATURATION:
             bounds = f'0 (grey) to {MOST_SATURATION}, 1 as the network says'
             raise UserError(f'saturation={options.saturation} is out of range; use {bounds}')
+        if not -1 <= options.warmth <= 1:
+            raise UserError(f'warmth={options.warmth} is out of range; use -1 (cool) to 1 (warm)')
         for name, example in (('temperature', 0.38), ('vividness', 0.2)):
             value = getattr(options, name)
             if value is None:
@@ -245,13 +267,64 @@ class Colorizer:
         """Whether a picture that needs this program need not wait for it."""
         return program in self._programs
 
-    def small_copies(self, pixels: Pixels, options: Options) -> list[SmallCopy]:
-        """Return what the network has to see of a picture [h, w, 1 | 3]: its small copy, and the mirror image too."""
-        plan = self.shapes.plan(*pixels.shape[:2])
-        return [
-            network.small_copy(pixels, plan, mirrored=mirrored)
-            for mirrored in (False, True)[: 1 + options.flip_average]
-        ]
+    def small_copies(self, pixels: Pixels, options: Options, hints: Sequence[Hint] = ()) -> list[SmallCopy]:
+        """Return what the network has to see of a picture [h, w, 1 | 3]: its small copy, and the mirror image too.
+
+        Raises:
+          UserError: hints outside the picture, or that the model does not take.
+        """
+        height, width = pixels.shape[:2]
+        copy = network.small_copy(pixels, self.shapes.plan(height, width))
+        if hints:
+            self.check_hints(hints, height, width)
+            copy = copy._replace(hints=color_hints.draw(hints, height, width, copy.plan))
+        return [copy, copy.mirror()] if options.flip_average else [copy]
+
+    def check_hints(self, hints: Sequence[Hint], height: int, width: int) -> None:
+        """Check that the model takes hints, and that a picture of this size has their places.
+
+        Raises:
+          UserError: it does not, or it has not.
+        """
+        if hints and not self.takes_hints:
+            name = self.config.generator.name
+            raise UserError(f'hints: generator.name={name} takes none; leave them out, or use the model photos')
+        color_hints.check_inside(hints, height, width)
+
+    def likely_colors(
+        self, image: Any, x: float | int, y: float | int, hints: Any = (), count: int = 8
+    ) -> list[tuple[str, float]]:
+        """Return the colours that the network thinks likely at a place, similar ones merged.
+
+        Args:
+          image: a picture, as `__call__` takes it.
+          x: of the place, in pixels from the left edge of the upright picture.
+          y: from its upper edge.
+          hints: those that are given already, as `__call__` takes them.
+          count: of colours, at most.
+
+        Returns:
+          `#rrggbb` at that place's own lightness, and the probability of what was merged into it, the likeliest first.
+
+        Raises:
+          UserError: no picture, no such place, or a model that says no distribution.
+        """
+        if not (isinstance(self.space, Palette) and self.takes_hints):
+            known = 'only palettes whose generator takes hints say how likely colours are'
+            raise UserError(f'likely_colors: {known}, not {self.config.generator.name} in {self.space.name}')
+        pixels = read_any(image).pixels
+        height, width = pixels.shape[:2]
+        (place,), given = color_hints.parse([(x, y, '#000000')]), color_hints.parse(hints)
+        color_hints.check_inside([place], height, width)
+        (copy,) = self.small_copies(pixels, Options(), given)
+        if copy.hints is None:
+            copy = copy._replace(hints=color_hints.draw([], height, width, copy.plan))
+        _, output = self._apply([copy], Options(), 1, 0)
+        row, column = color_hints.locate(place, height, width, copy.plan)
+        ((lightness, *_),) = color_hints.to_lab(copy.pixels[row, column][None])
+        logits = likely.logits_at(np.asarray(output)[0], row / copy.plan.shape[0], column / copy.plan.shape[1])
+        colors, shares = likely.few(logits, np.asarray(likely.classes(lightness, space=self.space)), count)
+        return list(zip(likely.to_hex(colors), shares.tolist(), strict=True))
 
     def predict(
         self, copies: Sequence[SmallCopy], options: Options, size: int, draw: int = 0
@@ -259,11 +332,17 @@ class Colorizer:
         """Return what the network says to small copies of one shape.
 
         Args:
-          copies: `size` of them at most.
+          copies: `size` of them at most; all with hints, or none.
           options: of which saturation is for `render`, and `flip_average` for `small_copies`.
           size: of the batch; there is a program for each.
           draw: the number of the sample.
         """
+        return self._apply(copies, options, size, draw)[0][: len(copies)]
+
+    def _apply(
+        self, copies: Sequence[SmallCopy], options: Options, size: int, draw: int
+    ) -> tuple[list[Float[Array, 'k 4']], Float[Array, 'b p q c'] | None]:
+        """Return what `network.predict` returns."""
         temperature, vividness = 1.0, 0.0
         if isinstance(self.space, Palette):
             temperature = self.space.temperature if options.temperature is None else options.temperature
@@ -276,9 +355,10 @@ class Colorizer:
         filtered, mirrored = np.zeros((2, size), bool)
         for row, copy in enumerate(copies):
             batch[row], filtered[row], mirrored[row] = copy.pixels, copy.plan.filtered, copy.mirrored
-        program = self._program(NetworkProgram(shape, size, key is not None))
+        hints = None if copies[0].hints is None else _batch_of_hints(copies, size)
+        program = self._program(NetworkProgram(shape, size, key is not None, hints is not None))
         numbers = np.float32(max(temperature, _COLDEST)), np.float32(vividness)
-        return program(self.variables, batch, filtered, mirrored, key, *numbers)[: len(copies)]
+        return program(self.variables, batch, filtered, mirrored, key, *numbers, hints)
 
     def render(
         self, pixels: Pixels, plan: Plan, functions: Sequence[Float[Array, 'k 4']], options: Options
@@ -287,13 +367,21 @@ class Colorizer:
         mean: Any = functions[0]
         if len(functions) > 1:
             mean = np.mean([np.asarray(one) for one in functions], axis=0)
+        if options.warmth:
+            mean = white_balance.warm(np.asarray(mean), options.warmth)
         return Rendering(pixels, mean, plan, options.saturation, self._stretch_program)
 
-    def _colorize(self, pictures: Sequence[Picture], options: Options, draw: int) -> list[np.ndarray]:
+    def _colorize(
+        self, pictures: Sequence[Picture], hints: Sequence[Sequence[Hint]], options: Options, draw: int
+    ) -> list[np.ndarray]:
         results: dict[int, np.ndarray] = {}
         predicted = defaultdict(list)
-        for chosen, size in self._batches([self.shapes.plan(*picture.pixels.shape[:2]) for picture in pictures]):
-            copies = [(i, copy) for i in chosen for copy in self.small_copies(pictures[i].pixels, options)]
+        kinds = [
+            (self.shapes.plan(*picture.pixels.shape[:2]).shape, bool(given))
+            for picture, given in zip(pictures, hints, strict=True)
+        ]
+        for chosen, size in _batches(kinds):
+            copies = [(i, copy) for i in chosen for copy in self.small_copies(pictures[i].pixels, options, hints[i])]
             for some, batch in _batched(copies, size):
                 functions = self.predict([copy for _, copy in some], options, batch, draw)
                 for (index, copy), one in zip(some, functions, strict=True):
@@ -304,14 +392,6 @@ class Colorizer:
                             pass
                         results[index] = work.result
         return [results[index] for index in range(len(pictures))]
-
-    def _batches(self, plans: list[Plan]) -> Iterable[tuple[list[int], int]]:
-        """Yield the numbers of pictures that go through the network together, and the most that may."""
-        by_shape = sorted(range(len(plans)), key=lambda i: plans[i].shape)
-        for shape, group in itertools.groupby(by_shape, key=lambda i: plans[i].shape):
-            most = max(1, min(_BATCH, _WORK // math.prod(shape)))
-            numbers = list(group)
-            yield from ((numbers[start : start + most], most) for start in range(0, len(numbers), most))
 
     def _stretch_program(self, size: int, channels: int, dtype: str) -> Program:
         return self._program(StretchProgram(size, channels, dtype))
@@ -335,16 +415,51 @@ class Colorizer:
         space = self.space
         if isinstance(space, Palette):  # one program for all values
             space = dataclasses.replace(space, temperature=1.0, vividness=0.0)
+        grid = [side // STRIDE for side in program.shape]
         images = jax.ShapeDtypeStruct((program.batch, *program.shape, 3), np.uint8)
         flags = jax.ShapeDtypeStruct((program.batch,), bool)
         key = jax.eval_shape(lambda: jax.random.key(0)) if program.noise else None
+        hints = jax.ShapeDtypeStruct((program.batch, *grid, 3), np.float32) if program.hints else None
         return compilation_cache.compile(
             network.predict,
-            *(self.variables, images, flags, flags, key, number, number),
+            *(self.variables, images, flags, flags, key, number, number, hints),
             generator=self.generator,
             space=space,
             rows=rows,
         )
+
+
+def _batches(kinds: list[tuple[tuple[int, int], bool]]) -> Iterable[tuple[list[int], int]]:
+    """Yield the numbers of pictures that go through the network together, and the most that may.
+
+    Args:
+      kinds: of each picture the shape of its small copy, and whether it has hints.
+    """
+    for (shape, _), group in itertools.groupby(
+        sorted(range(len(kinds)), key=lambda i: kinds[i]), key=lambda i: kinds[i]
+    ):
+        most = max(1, min(_BATCH, _WORK // math.prod(shape)))
+        numbers = list(group)
+        yield from ((numbers[start : start + most], most) for start in range(0, len(numbers), most))
+
+
+def _hints_of_each(hints: Any, count: int) -> list[tuple[Hint, ...]]:
+    """Return the hints of so many pictures, `hints` being a list for each, or None."""
+    if hints is None:
+        return [()] * count
+    if not isinstance(hints, list | tuple) or len(hints) != count:
+        raise UserError(f'hints={brief(hints)} is no list for each of {count} pictures; use [] for one without hints')
+    return [color_hints.parse(given) for given in hints]
+
+
+def _batch_of_hints(copies: Sequence[SmallCopy], size: int) -> Float[np.ndarray, 'b p q 3']:
+    """Return the hints of small copies of one shape, and none for what is lacking to `size`."""
+    height, width = copies[0].plan.shape
+    batch = np.zeros((size, height // STRIDE, width // STRIDE, 3), np.float32)
+    for row, copy in enumerate(copies):
+        if copy.hints is not None:
+            batch[row] = copy.hints
+    return batch
 
 
 def _batched(items: list[Any], most: int) -> Iterable[tuple[list[Any], int]]:

@@ -59,19 +59,24 @@ class Plan(NamedTuple):
 
 
 class SmallCopy(NamedTuple):
-    """What the network sees of a picture, mirrored or not."""
+    """What the network sees of a picture, mirrored or not; see `color.hints`."""
 
     pixels: UInt8[np.ndarray, 'h w 3']
     plan: Plan
-    mirrored: bool
+    mirrored: bool = False
+    hints: Float[np.ndarray, 'h//4 w//4 3'] | None = None
+
+    def mirror(self) -> 'SmallCopy':
+        """Return that of the mirror image."""
+        hints = None if self.hints is None else self.hints[:, ::-1]
+        return self._replace(pixels=self.pixels[:, ::-1], mirrored=not self.mirrored, hints=hints)
 
 
-def small_copy(pixels: arrays.Pixels, plan: Plan, *, mirrored: bool = False) -> SmallCopy:
-    """Return the small copy of a picture [h, w, 1 | 3]."""
+def small_copy(pixels: arrays.Pixels, plan: Plan) -> SmallCopy:
+    """Return the small copy of a picture [h, w, 1 | 3], without hints."""
     small = arrays.thumbnail(pixels, *plan.content)
     padding = [(0, s - c) for s, c in zip(plan.shape, plan.content, strict=True)]
-    padded = np.pad(small, [*padding, (0, 0)], 'symmetric')
-    return SmallCopy(padded[:, ::-1] if mirrored else padded, plan, mirrored)
+    return SmallCopy(np.pad(small, [*padding, (0, 0)], 'symmetric'), plan)
 
 
 @partial(jax.jit, static_argnames=('generator', 'space', 'rows'))
@@ -83,12 +88,15 @@ def predict(
     key: PRNGKeyArray | None,
     temperature: Float[Array, ''],
     vividness: Float[Array, ''],
+    hints: Float[Array, 'b h//4 w//4 3'] | None,
     *,
     generator: nn.Module,
     space: Space,
     rows: int,
-) -> list[Float[Array, '{rows} 4']]:
+) -> tuple[list[Float[Array, '{rows} 4']], Float[Array, 'b p q c'] | None]:
     """Return what the generator says to each small picture, as the functions that `render.to_lab` applies.
+
+    Where there are hints, its output as it is comes as well: who gives hints wants to know what else is likely.
 
     Args:
       variables: the generator's.
@@ -98,16 +106,23 @@ def predict(
       key: of the generator's dropout, the same noise for every picture; None for no dropout.
       temperature: what a palette's logits are divided by.
       vividness: what its log frequencies are multiplied by and taken from the logits, before that.
+      hints: that each picture is given; None for none at all, of a generator that may know none.
       generator: in inference: norms by their running statistics.
       space: the generator's.
       rows: of the functions, h * w or more: equally many whatever the shape.
     """
     x, _ = space.split(image)
+    given: dict[str, Any] = {} if hints is None else {'hints': hints}
     if key is None:
-        y: Any = generator.apply(variables, x, train=False)
+        y: Any = generator.apply(variables, x, train=False, **given)
     else:
         # One picture at a time sees the noise, so that it does not depend on the batch.
-        y = jax.vmap(lambda one: generator.apply(variables, one[None], train=False, rngs={'dropout': key})[0])(x)
+        def apply(x: Float[Array, 'h w 1'], given: dict[str, Any]) -> Array:
+            one = jax.tree.map(lambda leaf: leaf[None], given)
+            return generator.apply(variables, x[None], train=False, rngs={'dropout': key}, **one)[0]
+
+        y = jax.vmap(apply)(x, given)
+    output = None if hints is None else y
     if isinstance(space, Palette):
         if space.frequencies:
             y = y - vividness * space.log_frequencies()[None, None, None]
@@ -117,7 +132,8 @@ def predict(
     functions = jnp.where(filtered[:, None, None, None], guided, render.constant(chroma))
     functions = jnp.where(mirrored[:, None, None, None], functions[:, :, ::-1], functions)
     batch, height, width, _ = functions.shape
-    return list(jnp.pad(functions.reshape(batch, height * width, 4), ((0, 0), (0, rows - height * width), (0, 0))))
+    padding = (0, 0), (0, rows - height * width), (0, 0)
+    return list(jnp.pad(functions.reshape(batch, height * width, 4), padding)), output
 
 
 def up_to_multiple(number: int, step: int) -> int:

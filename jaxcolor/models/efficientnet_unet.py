@@ -9,7 +9,8 @@ from flax import linen as nn
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
-from jaxcolor.color.resampling import double, pool_hints
+from jaxcolor.color.hints import pool_hints
+from jaxcolor.color.resampling import double
 from jaxcolor.models import efficientnet_weights
 from jaxcolor.models.efficientnet import DepthwiseConv, EfficientNetLite0
 from jaxcolor.models.layers import Conv, Norm, WithoutDropout, activation, check_divisible

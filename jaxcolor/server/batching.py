@@ -40,7 +40,8 @@ class _Job:
     @property
     def kind(self) -> tuple[Any, ...]:
         """What jobs have in common that may go through the network together."""
-        return self.copies[0].plan.shape, self.options._replace(saturation=1.0)
+        first = self.copies[0]
+        return first.plan.shape, first.hints is not None, self.options._replace(saturation=1.0, warmth=0.0)
 
     @property
     def rank(self) -> int:
@@ -77,7 +78,7 @@ class Batcher:
         Returns:
           The future of the picture in colour; cancelled, it takes no more of the device's time.
         """
-        programs = self.programs.needed(copies[0].plan.shape, pixels.shape[2], pixels.dtype.name)
+        programs = self.programs.needed(copies[0], pixels.shape[2], pixels.dtype.name)
         job = _Job(pixels, options, copies, programs)
         self.programs.demand(programs)
         with self._changed:
@@ -172,5 +173,6 @@ class Batcher:
 
     def _fills(self, size: int, copies: Sequence[SmallCopy]) -> bool:
         """Whether there is a program for so many, of which so few would not leave too much empty."""
-        programs = self.programs.networks([copies[0].plan.shape], size)
+        first = copies[0]
+        programs = self.programs.networks([first.plan.shape], size, hints=first.hints is not None)
         return 4 * len(copies) >= 3 * size and all(map(self._colorizer.is_compiled, programs))

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 from jaxcolor import compilation_cache
 from jaxcolor.inference.colorizer import Colorizer, NetworkProgram, StretchProgram
+from jaxcolor.inference.network import SmallCopy
 from jaxcolor.inference.rendering import SIZES
 from jaxcolor.server.metrics import Metrics
 
@@ -39,8 +40,9 @@ class Programs:
         shapes = colorizer.shapes.all()
         common: list[Program] = [*_stretches(_KINDS[:2]), *self.networks(shapes[:_COMMON])]
         rare: list[Program] = [*self.networks(shapes[_COMMON:]), *_stretches(_KINDS[2:])]
+        hinted = self.networks(shapes, hints=True) if colorizer.takes_hints else []
         batches = [program for size in self.batches[1:] for program in self.networks(shapes, size)]
-        self._left: list[Program] = [*common, *rare, *batches]
+        self._left: list[Program] = [*common, *rare, *hinted, *batches]
         self._demanded: list[Program] = []
         self._common = frozenset(common)
         self._wanted = threading.Condition()
@@ -50,13 +52,15 @@ class Programs:
         self._thread = threading.Thread(target=self._compile, name='compile', daemon=True)
         self._thread.start()
 
-    def networks(self, shapes: Iterable[tuple[int, int]], batch: int = 1) -> list[NetworkProgram]:
-        """Return the programs by which pictures of some shapes go through the network."""
-        return [NetworkProgram(shape, batch, self._colorizer.has_noise) for shape in shapes]
+    def networks(
+        self, shapes: Iterable[tuple[int, int]], batch: int = 1, *, hints: bool = False
+    ) -> list[NetworkProgram]:
+        """Return the programs by which pictures of some shapes go through the network, with hints or without."""
+        return [NetworkProgram(shape, batch, self._colorizer.has_noise, hints) for shape in shapes]
 
-    def needed(self, shape: tuple[int, int], channels: int, dtype: str) -> list[Program]:
-        """Return what a picture needs whose small copy has this shape."""
-        return [*self.networks([shape]), *_stretches([(channels, dtype)])]
+    def needed(self, copy: SmallCopy, channels: int, dtype: str) -> list[Program]:
+        """Return what a picture needs that has this small copy."""
+        return [*self.networks([copy.plan.shape], hints=copy.hints is not None), *_stretches([(channels, dtype)])]
 
     def are_ready(self, programs: Iterable[Program]) -> bool:
         """Whether all are compiled, or can't be, which whoever runs them will see."""

@@ -6,10 +6,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int32, PRNGKeyArray
 
+from jaxcolor.color.hints import SCALE, STRIDE
 from jaxcolor.color.resampling import shrink
 
-SCALE = 110  # of (a*, b*), as in `spaces.Lab`
-_STRIDE = 4  # pixels along each side of the patch whose mean colour a hint is
 _SHARE = 0.5  # of the pictures that have any
 _MOST = 100
 
@@ -27,7 +26,7 @@ def draw(key: PRNGKeyArray, chroma: Float[Array, 'b h w 2']) -> Float[Array, 'b 
       (a*/110, b*/110, 1) of the mean of 4 x 4 pixels where there is a hint, zeros elsewhere.
     """
     b, h, w, _ = chroma.shape
-    size = h // _STRIDE, w // _STRIDE
+    size = h // STRIDE, w // STRIDE
     some_key, count_key, place_key = jax.random.split(key, 3)
     count = jnp.exp(jax.random.uniform(count_key, (b,), maxval=math.log(_MOST + 1))).astype(jnp.int32)
     count = jnp.where(jax.random.bernoulli(some_key, _SHARE, (b,)), count, 0)

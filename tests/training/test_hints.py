@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxcolor.color.hints import SCALE
 from jaxcolor.color.resampling import shrink
 from jaxcolor.training import hints
 
@@ -15,7 +16,7 @@ def test_hints_are_the_true_colours_of_patches():
     assert drawn.shape == (512, 16, 16, 3)
     given = drawn[..., 2]
     assert set(np.unique(given)) == {0, 1}
-    means = np.asarray(shrink(CHROMA, (16, 16))) / hints.SCALE
+    means = np.asarray(shrink(CHROMA, (16, 16))) / SCALE
     np.testing.assert_allclose(drawn[..., :2], means * given[..., None], atol=1e-6)
 
 
