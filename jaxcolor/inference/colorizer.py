@@ -276,20 +276,20 @@ class Colorizer:
         height, width = pixels.shape[:2]
         copy = network.small_copy(pixels, self.shapes.plan(height, width))
         if hints:
-            self.check_hints(hints, height, width)
-            copy = copy._replace(hints=color_hints.draw(hints, height, width, copy.plan))
+            self.check_takes_hints()
+            color_hints.check_inside(hints, height, width)
+            copy = copy._replace(hints=color_hints.draw(hints, height, width, copy, options.saturation, options.warmth))
         return [copy, copy.mirror()] if options.flip_average else [copy]
 
-    def check_hints(self, hints: Sequence[Hint], height: int, width: int) -> None:
-        """Check that the model takes hints, and that a picture of this size has their places.
+    def check_takes_hints(self) -> None:
+        """Check that the model takes hints.
 
         Raises:
-          UserError: it does not, or it has not.
+          UserError: it does not.
         """
-        if hints and not self.takes_hints:
+        if not self.takes_hints:
             name = self.config.generator.name
             raise UserError(f'hints: generator.name={name} takes none; leave them out, or use the model photos')
-        color_hints.check_inside(hints, height, width)
 
     def likely_colors(
         self, image: Any, x: float | int, y: float | int, hints: Any = (), count: int = 8
@@ -318,7 +318,7 @@ class Colorizer:
         color_hints.check_inside([place], height, width)
         (copy,) = self.small_copies(pixels, Options(), given)
         if copy.hints is None:
-            copy = copy._replace(hints=color_hints.draw([], height, width, copy.plan))
+            copy = copy._replace(hints=color_hints.draw([], height, width, copy))
         _, output = self._apply([copy], Options(), 1, 0)
         row, column = color_hints.locate(place, height, width, copy.plan)
         ((lightness, *_),) = color_hints.to_lab(copy.pixels[row, column][None])

@@ -16,7 +16,8 @@ from jaxtyping import Float, UInt8
 from jaxcolor.color import convert
 from jaxcolor.color.hints import SCALE, STRIDE
 from jaxcolor.errors import UserError
-from jaxcolor.inference.network import Plan
+from jaxcolor.inference import white_balance
+from jaxcolor.inference.network import Plan, SmallCopy
 
 MOST = 1000
 """Hints of a picture."""
@@ -93,19 +94,27 @@ def check_inside(hints: Sequence[Hint], height: int, width: int) -> None:
             )
 
 
-def draw(hints: Sequence[Hint], height: int, width: int, plan: Plan) -> Float[np.ndarray, 'p q 3']:
+def draw(
+    hints: Sequence[Hint], height: int, width: int, copy: SmallCopy, saturation: float = 1.0, warmth: float = 0.0
+) -> Float[np.ndarray, 'p q 3']:
     """Return hints as a network takes them; see `color.hints`.
 
     Args:
       hints: that lie within the picture; of several in a patch, the last counts.
       height: of the picture.
       width: of the picture.
-      plan: by which it passes through the network; what is mirrored beyond its ends has its hints mirrored.
+      copy: of the picture, not mirrored; what it mirrors beyond the picture's ends has its hints mirrored.
+      saturation: by which rendering will multiply chroma, after
+      warmth: a hint is what shall be seen in the end.
     """
+    plan = copy.plan
     grid = np.zeros((plan.shape[0] // STRIDE, plan.shape[1] // STRIDE, 3), np.float32)
     rgb = [tuple(bytes.fromhex(hint.color[1:])) for hint in hints]
-    chroma = to_lab(np.array(rgb, np.uint8).reshape(-1, 3))[:, 1:] / SCALE
-    for hint, (a, b) in zip(hints, chroma, strict=True):
+    chroma = to_lab(np.array(rgb, np.uint8).reshape(-1, 3))[:, 1:]
+    places = [locate(hint, height, width, plan) for hint in hints]
+    lightness = to_lab(np.array([copy.pixels[place] for place in places], np.uint8).reshape(-1, 3))[:, :1]
+    chroma = white_balance.undo(lightness, chroma / max(saturation, 0.1), warmth)
+    for hint, (a, b) in zip(hints, np.clip(chroma / SCALE, -1, 1), strict=True):
         for row in _places(hint.y, height, plan.content[0], plan.shape[0]):
             for column in _places(hint.x, width, plan.content[1], plan.shape[1]):
                 grid[row // STRIDE, column // STRIDE] = a, b, 1

@@ -1,5 +1,6 @@
 """Small copies of pictures through the network: few shapes, so few programs, and what it says of each."""
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -10,11 +11,13 @@ from flax import linen as nn
 from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
 
 from jaxcolor.color.palette import Palette
+from jaxcolor.color.resampling import enlarge
 from jaxcolor.color.spaces import Space
 from jaxcolor.imaging import arrays
 from jaxcolor.inference import render
 
 LONGEST = 4  # sides beyond 4:1 are squeezed for the network, not for the result
+_REACH = 0.2  # of a hint: the width of a Gaussian, as a share of the shorter side
 
 
 class Shapes(NamedTuple):
@@ -112,17 +115,23 @@ def predict(
       rows: of the functions, h * w or more: equally many whatever the shape.
     """
     x, _ = space.split(image)
-    given: dict[str, Any] = {} if hints is None else {'hints': hints}
-    if key is None:
-        y: Any = generator.apply(variables, x, train=False, **given)
-    else:
-        # One picture at a time sees the noise, so that it does not depend on the batch.
-        def apply(x: Float[Array, 'h w 1'], given: dict[str, Any]) -> Array:
-            one = jax.tree.map(lambda leaf: leaf[None], given)
-            return generator.apply(variables, x[None], train=False, rngs={'dropout': key}, **one)[0]
 
-        y = jax.vmap(apply)(x, given)
-    output = None if hints is None else y
+    def apply(**given: Any) -> Any:
+        if key is None:
+            return generator.apply(variables, x, train=False, **given)
+
+        # One picture at a time sees the noise, so that it does not depend on the batch.
+        def one(x: Array, given: dict[str, Any]) -> Any:
+            x, given = jax.tree.map(lambda leaf: leaf[None], (x, given))
+            return generator.apply(variables, x, train=False, rngs={'dropout': key}, **given)[0]
+
+        return jax.vmap(one)(x, given)
+
+    y = apply()
+    output = None
+    if hints is not None:
+        output = apply(hints=hints)
+        y = y + near(hints, y.shape[1:3]) * (output - y)
     if isinstance(space, Palette):
         if space.frequencies:
             y = y - vividness * space.log_frequencies()[None, None, None]
@@ -134,6 +143,26 @@ def predict(
     batch, height, width, _ = functions.shape
     padding = (0, 0), (0, rows - height * width), (0, 0)
     return list(jnp.pad(functions.reshape(batch, height * width, 4), padding)), output
+
+
+def near(hints: Float[Array, 'b p q 3'], size: Sequence[int]) -> Float[Array, 'b r s 1']:
+    """Return how much each place goes by the hints, from 1 at one of them to 0 far from all.
+
+    A network that has seen true hints takes one vivid colour for the light of a whole picture. Who gives a hint means
+    a thing, not the whole picture.
+
+    Args:
+      hints: see `color.hints`.
+      size: of the result (r, s).
+    """
+    rows, columns = (np.arange(length, dtype=np.float32) for length in hints.shape[1:3])
+    across = -0.5 * np.square((columns[:, None] - columns) / (_REACH * min(hints.shape[1:3])))
+    down = -0.5 * np.square((rows[:, None] - rows) / (_REACH * min(hints.shape[1:3])))
+    given = jnp.where(hints[..., 2] > 0, 0.0, -jnp.inf)
+    # A Gaussian of the distance is one of its parts: the nearest is found along each side in turn.
+    nearest = jnp.max(given[:, :, None, :] + across[None, None], axis=-1)
+    nearest = jnp.max(nearest[:, None] + down[None, :, :, None], axis=2)
+    return enlarge(jnp.exp(nearest)[..., None], size)
 
 
 def up_to_multiple(number: int, step: int) -> int:

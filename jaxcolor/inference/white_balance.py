@@ -22,6 +22,14 @@ def warm(functions: Float[np.ndarray, 'k 4'], warmth: float) -> Float[np.ndarray
     return np.concatenate([scale * slope + light * (100 / 116), scale * offset + light * (16 / 116)], axis=1)
 
 
+def undo(
+    lightness: Float[np.ndarray, 'n 1'], chroma: Float[np.ndarray, 'n 2'], warmth: float
+) -> Float[np.ndarray, 'n 2']:
+    """Return the (a*, b*) that `warm` makes `chroma` of, where L* is `lightness`."""
+    scale, light = balance(warmth)
+    return (chroma - light * (lightness + 16) / 116) / scale
+
+
 def balance(warmth: float) -> tuple[Float[np.ndarray, ' 2'], Float[np.ndarray, ' 2']]:
     """Return what (a*, b*) are multiplied by, and what is added to them, in units of (L* + 16) / 116."""
     scale = ((_D50 / _D65) ** (warmth / 3)).astype(np.float32)

@@ -18,7 +18,7 @@ from jaxcolor.inference.network import Plan
 
 @pytest.fixture(scope='module')
 def colorizer():
-    return obedient()
+    return obedient(64)
 
 
 def chroma(text):
@@ -81,13 +81,13 @@ def test_a_file_of_hints(tmp_path):
 
 def test_the_place_of_a_hint_on_the_grid():
     """By hand: a picture of 100 x 200 pixels becomes 16 x 32 without padding; a patch is 25 pixels wide."""
-    plan = Plan((16, 32), (16, 32), True)
-    grid = hints.draw([Hint(0, 0, '#8a5a3c'), Hint(199.9, 99, '#2040c0'), Hint(26, 70, '#00ff00')], 100, 200, plan)
+    copy = network.small_copy(np.zeros((100, 200, 1), np.uint8), Plan((16, 32), (16, 32), True))
+    grid = hints.draw([Hint(0, 0, '#8a5a3c'), Hint(199.9, 99, '#2040c0'), Hint(26, 70, '#00ff00')], 100, 200, copy)
     assert grid.shape == (4, 8, 3)
     assert np.argwhere(grid[..., 2]).tolist() == [[0, 0], [2, 1], [3, 7]]
     for place, text in (((0, 0), '#8a5a3c'), ((3, 7), '#2040c0'), ((2, 1), '#00ff00')):
         np.testing.assert_allclose(grid[place][:2] * SCALE, chroma(text), atol=0.02)
-    assert not hints.draw([], 100, 200, plan).any()
+    assert not hints.draw([], 100, 200, copy).any()
 
 
 def test_what_is_mirrored_beyond_the_end_has_its_hints_mirrored():
@@ -97,7 +97,7 @@ def test_what_is_mirrored_beyond_the_end_has_its_hints_mirrored():
     pixels[:, 100:180, 0] = 255
     copy = network.small_copy(pixels, plan)
     for x in range(5, 200, 10):
-        grid = hints.draw([Hint(x, 80, '#ff0000')], 160, 200, plan)
+        grid = hints.draw([Hint(x, 80, '#ff0000')], 160, 200, copy)
         cells = {(row, column) for row, column in np.argwhere(grid[..., 2])}
         row, column = hints.locate(Hint(x, 80, '#ff0000'), 160, 200, plan)
         assert column == x // 10
@@ -106,8 +106,8 @@ def test_what_is_mirrored_beyond_the_end_has_its_hints_mirrored():
 
 
 def test_of_two_in_a_patch_the_last_counts():
-    plan = Plan((16, 16), (16, 16), True)
-    grid = hints.draw([Hint(1, 1, '#ff0000'), Hint(2, 2, '#0000ff')], 160, 160, plan)
+    copy = network.small_copy(np.zeros((160, 160, 1), np.uint8), Plan((16, 16), (16, 16), True))
+    grid = hints.draw([Hint(1, 1, '#ff0000'), Hint(2, 2, '#0000ff')], 160, 160, copy)
     np.testing.assert_allclose(grid[0, 0, :2] * SCALE, chroma('#0000ff'), atol=0.02)
 
 
@@ -129,3 +129,67 @@ def test_without_hints_the_program_is_the_one_without_their_inputs(colorizer):
     options = {'generator': fresh.generator, 'space': fresh.space, 'rows': 4 * 16**2}
     lowered = network.predict.lower(fresh.variables, copy.pixels[None], flags, flags, None, *numbers, None, **options)
     assert len(jax.tree.leaves(lowered.in_avals)) == len(jax.tree.leaves(fresh.variables)) + 5
+
+
+def far(result, plain):
+    """How far each pixel's colour is from that without hints."""
+    return np.linalg.norm(color.rgb2lab(result)[..., 1:] - color.rgb2lab(plain)[..., 1:], axis=-1)
+
+
+@pytest.mark.parametrize('options', [{}, {'saturation': 0.5}, {'warmth': 1.0}, {'saturation': 1.4, 'warmth': -0.7}])
+@pytest.mark.parametrize('shape', [(64, 64), (190, 130), (130, 261)])
+def test_a_hint_is_what_is_seen_at_its_place(colorizer, shape, options):
+    """Through the plan, padding, saturation and warmth; and hardly anything changes far from it."""
+    image = np.full(shape, 0.5, np.float32)
+    x, y, wanted = int(0.85 * shape[1]), int(0.2 * shape[0]), '#9a6a5c'
+    patch = 4 * min(shape) / 64  # the guided filter blurs over 9 pixels of the small copy: so those around it as well
+    around = [(x + patch * dx, y + patch * dy, wanted) for dx in (-1, 0, 1) for dy in (-1, 0, 1)]
+    result, plain = colorizer(image, hints=around, **options), colorizer(image, **options)
+    assert colorizer.shapes.plan(*shape).filtered == (shape != (64, 64))
+    np.testing.assert_allclose(color.rgb2lab(result)[y, x, 1:], chroma(wanted), atol=1)
+    changed = far(result, plain)
+    assert changed[y, x] > 5
+    assert changed[-1, 0] < 0.5
+
+
+def test_the_mirror_image_has_the_hints_mirrored(colorizer):
+    image = np.full((64, 64), 0.5, np.float32)
+    given, mirrored = [(8, 20, '#9a6a5c')], [(55, 20, '#9a6a5c')]
+    result = colorizer(image, hints=given, flip_average=True)
+    np.testing.assert_allclose(result, colorizer(image, hints=mirrored, flip_average=True)[:, ::-1], atol=1e-5)
+    np.testing.assert_allclose(color.rgb2lab(result)[20, 8, 1:], chroma('#9a6a5c'), atol=1)
+
+
+def test_hints_go_with_samples():
+    colorizer = obedient(64, noise=0.1)
+    image = np.full((64, 64), 0.5, np.float32)
+    draws = colorizer(image, samples=2, hints=[(8, 20, '#9a6a5c')])
+    assert (draws[0] != draws[1]).any()
+    np.testing.assert_allclose(color.rgb2lab(draws[0])[20, 8, 1:], chroma('#9a6a5c'), atol=1)
+
+
+@pytest.mark.parametrize(
+    ('given', 'message'),
+    [
+        (
+            [(16, 0, '#000000')],
+            r'hints\[0\]=.* is outside the picture of 16 x 12 pixels; use x from 0 to 15',
+        ),
+        ([(0, 0, '#000000'), (0, -0.1, '#000000')], r'hints\[1\].* y from 0 to 11'),
+        ([(0, 0, '#000000')] * 1001, 'hints=1,001 points are too many'),
+    ],
+)
+def test_hints_that_a_picture_can_not_have(colorizer, given, message):
+    with pytest.raises(UserError, match=message):
+        colorizer(np.zeros((12, 16), np.uint8), hints=given)
+    with pytest.raises(UserError, match='no list for each of 2 pictures'):
+        colorizer([np.zeros((12, 16), np.uint8)] * 2, hints=[[]])
+
+
+def test_a_model_without_hints_says_so():
+    colorizer = obedient(hints=False)
+    assert not colorizer.takes_hints
+    with pytest.raises(UserError, match=r'generator\.name=.* takes none; leave them out'):
+        colorizer(np.zeros((12, 16), np.uint8), hints=[(0, 0, '#000000')])
+    with pytest.raises(UserError, match='likely_colors: only palettes'):
+        colorizer.likely_colors(np.zeros((12, 16), np.uint8), 0, 0)

@@ -6,9 +6,11 @@ import time
 
 import numpy as np
 import pytest
+from helpers.hinted import obedient
 
 from jaxcolor import Colorizer
 from jaxcolor.inference.colorizer import Options
+from jaxcolor.inference.hints import Hint
 from jaxcolor.server.batching import Batcher, _Job
 from jaxcolor.server.metrics import Metrics
 
@@ -76,6 +78,29 @@ def test_groups_what_waits_by_its_options(colorizer, submit, paused, metrics):
         np.testing.assert_allclose(result.result(60).pixels.astype(int), wanted, atol=1)
     assert first.result(60).pixels.shape == (256, 256, 3)
     assert _batches(metrics) == [1, 1, 3]  # the first alone, then three and three
+
+
+def test_what_has_hints_goes_with_its_like(metrics):
+    """And no program with hints is compiled while somebody waits for it: all there are are made before."""
+    colorizer = obedient()
+    batcher = Batcher(colorizer, 1, metrics)
+    pictures, hints = _pictures(2), [Hint(3.0, 5.0, '#aa3322')]
+    try:
+        plain, hinted = (colorizer.small_copies(pictures[0], _PLAIN, given) for given in ((), hints))
+        kinds = {
+            _Job(pictures[0], Options(warmth=warmth), copies, []).kind
+            for warmth in (0.0, 1.0)
+            for copies in (plain, hinted)
+        }
+        assert len(kinds) == 2
+        results = [batcher.submit(p, _PLAIN, colorizer.small_copies(p, _PLAIN, hints)) for p in pictures]
+        for picture, result in zip(pictures, results, strict=True):
+            np.testing.assert_array_equal(result.result(60).pixels, colorizer(picture, hints=hints))
+        while 'jaxcolor_programs_left 0.0' not in metrics.exposition().decode():
+            time.sleep(0.02)
+        assert all(map(colorizer.is_compiled, batcher.programs.networks(colorizer.shapes.all(), hints=True)))
+    finally:
+        assert batcher.close(timeout=60.0)
 
 
 def test_a_bad_neighbour_fails_alone(colorizer, submit, paused, monkeypatch):
