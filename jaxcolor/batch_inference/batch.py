@@ -12,6 +12,7 @@ from concurrent.futures import ALL_COMPLETED, FIRST_COMPLETED, Future, ThreadPoo
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from tqdm import tqdm
 
 from jaxcolor.batch_inference.discover import Job
@@ -20,6 +21,7 @@ from jaxcolor.errors import InterruptedRunError
 from jaxcolor.imaging import formats, photos
 from jaxcolor.imaging.photos import Limits, PhotoError
 from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.inference.hints import Hint
 from jaxcolor.signals import catch_signals
 from jaxcolor.storage import explain_refusal
 
@@ -157,15 +159,15 @@ class _Pipeline:
                 )
             if others := photo.others:
                 self._say(f'{job.source}: the first picture alone is coloured; {others} more in it are left out')
-        options = self._files.settings.options
-        results = self._colorizer([each.pixels for _, _, each in loaded], **options._asdict())
-        for (job, cost, each), result in zip(loaded, results, strict=True):
-            colorings = [result] if options.samples is None else result
+        given = [job.hints for job, _, _ in loaded]
+        results = self._colorings([each.pixels for _, _, each in loaded], given)
+        for (job, cost, each), colorings in zip(loaded, results, strict=True):
             self._writing[self._pool.submit(self._files.save, job, each, colorings)] = job, cost
 
     def _color_pages(self, job: Job, cost: int, first: Loaded) -> None:
         """Colour a TIFF of several pages, one at a time while the next is read, into one that has as many."""
-        options = self._files.settings.options
+        if job.hints:
+            self._say(f'{job.source}: the hints are those of the first of {1 + first.photo.others} pages')
         upcoming: Future[Loaded] = Future()
         upcoming.set_result(first)
         count, written = 1 + first.photo.others, 0
@@ -182,8 +184,8 @@ class _Pipeline:
                     except PhotoError as error:
                         self._say(f'page {number + 1} of {count} is left out: {error}')
                         continue
-                    (result,) = self._colorizer([loaded.pixels], **options._asdict())
-                    pages.add(loaded, [result] if options.samples is None else result)
+                    (colorings,) = self._colorings([loaded.pixels], [job.hints if number == 0 else ()])
+                    pages.add(loaded, colorings)
                     written += 1
         except _StoppedError:
             return
@@ -193,6 +195,15 @@ class _Pipeline:
         self.tally.colored += 1
         self.tally.incomplete += written < count
         self._leave(cost)
+
+    def _colorings(self, pictures: Sequence[np.ndarray], hints: Sequence[tuple[Hint, ...]]) -> list[list[np.ndarray]]:
+        """Return the colourings of each picture: its samples, its variants, or one."""
+        results: list[list[np.ndarray]] = [[] for _ in pictures]
+        for options in self._files.settings.colorings:
+            colored = self._colorizer(list(pictures), hints=list(hints), **options._asdict())
+            for each, one in zip(results, colored, strict=True):
+                each += [one] if options.samples is None else one
+        return results
 
     def _collect(self, until: str | None = None) -> None:
         """Take note of what has been written, after waiting for one (FIRST_COMPLETED) or all of it."""

@@ -1,15 +1,17 @@
 """Which pictures a command line names, and what files each one becomes."""
 
 import dataclasses
+import difflib
 import fnmatch
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.photos import READABLE, WRITABLE
 from jaxcolor.imaging.walk import is_picture, pictures_below
+from jaxcolor.inference.hints import Hint
 
 OUTPUT = 'colorized'  # a folder of results; what is in it is no input unless named
 # What `--format` may be, and the suffix of its files; `same` as the input is besides.
@@ -24,11 +26,13 @@ class Job:
     source: Path
     outputs: tuple[Path, ...]  # the picture, or its samples
     comparison: Path | None  # before and after side by side
+    contact_sheet: Path | None = None  # of the variants
+    hints: tuple[Hint, ...] = ()
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All that will be written."""
-        return self.outputs if self.comparison is None else (*self.outputs, self.comparison)
+        return (*self.outputs, *(path for path in (self.comparison, self.contact_sheet) if path is not None))
 
 
 class Found(NamedTuple):
@@ -86,7 +90,16 @@ def find(paths: Sequence[str], output: Path) -> Found:
     return found
 
 
-def plan(found: dict[Path, Path], output: Path, form: str, *, samples: int | None, compare: bool) -> list[Job]:
+def plan(
+    found: dict[Path, Path],
+    output: Path,
+    form: str,
+    *,
+    samples: int | None,
+    compare: bool,
+    variants: Sequence[str] = (),
+    hints: Mapping[str, tuple[Hint, ...]] | None = None,
+) -> list[Job]:
     """Says what files in `output` each picture becomes.
 
     Args:
@@ -95,19 +108,26 @@ def plan(found: dict[Path, Path], output: Path, form: str, *, samples: int | Non
       form: one of `SUFFIXES`, or `same`: that of the input (or of `output`) where it can be written, else PNG.
       samples: how many of each; None for one, that has the name of its input.
       compare: whether before and after are written side by side as well.
+      variants: the names of those that are written in place of one, and beside them a contact sheet.
+      hints: of pictures, by their names as in `Job`, or without the folders.
 
     Raises:
       UserError: two files would be the same, or one would be an input; `output` is a file for several pictures, or of
-        another format.
+        another format; or hints for what is not among the pictures.
     """
     to_one_file = one_file(output)
     if to_one_file:
         _check_one_file(output, form, len(found))
-    numbers = [''] if samples is None else [f'-{number}' for number in range(1, samples + 1)]
+    marks = [f'-{name}' for name in variants] or ['']
+    if samples is not None:
+        marks = [f'-{number}' for number in range(1, samples + 1)]
+    given = _hints_by_picture(hints or {}, found)
 
     def job(source: Path, relative: Path, path: Path) -> Job:
-        outputs = tuple(_marked(path, mark) for mark in numbers)
-        return Job(relative.as_posix(), source, outputs, _marked(path, '-compare') if compare else None)
+        outputs = tuple(_marked(path, mark) for mark in marks)
+        comparison = _marked(path, '-compare') if compare else None
+        sheet = _marked(path, '-variants') if variants else None
+        return Job(relative.as_posix(), source, outputs, comparison, sheet, given.get(source, ()))
 
     targets = {}
     for source, relative in found.items():
@@ -130,6 +150,24 @@ def plan(found: dict[Path, Path], output: Path, form: str, *, samples: int | Non
         jobs[source] = planned
     _check_distinct(list(jobs.values()))
     return [jobs[source] for source in found]
+
+
+def _hints_by_picture(
+    hints: Mapping[str, tuple[Hint, ...]], found: Mapping[Path, Path]
+) -> dict[Path, tuple[Hint, ...]]:
+    given: dict[Path, tuple[Hint, ...]] = {}
+    for name, points in hints.items():
+        named = [source for source, relative in found.items() if relative.as_posix() == name]
+        named = named or [source for source, relative in found.items() if relative.name == name]
+        if len(named) != 1:
+            names = sorted(found[source].as_posix() for source in named or found)
+            meant = difflib.get_close_matches(name, names, 1, 0) if not named else names
+            count = f'the name of {len(named)}' if named else 'none'
+            raise UserError(f'--hints: {name!r} is {count} of the pictures; use a name such as {meant[0]!r}')
+        if named[0] in given:
+            raise UserError(f'--hints: {name!r} is a picture that has hints by another name; give them once')
+        given[named[0]] = points
+    return given
 
 
 def _check_one_file(output: Path, form: str, pictures: int) -> None:

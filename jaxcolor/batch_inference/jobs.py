@@ -10,11 +10,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import UInt8, UInt16
 
-from jaxcolor.batch_inference import gray_test
+from jaxcolor.batch_inference import contact_sheet, gray_test
 from jaxcolor.batch_inference.discover import Job
+from jaxcolor.errors import UserError
 from jaxcolor.evaluation import report
 from jaxcolor.imaging import arrays, photos, tiff
 from jaxcolor.imaging.photos import Limits, Photo, PhotoError
+from jaxcolor.inference import hints
 from jaxcolor.inference.colorizer import Options
 from jaxcolor.storage import explain_refusal, open_atomic, write_atomic
 
@@ -32,6 +34,13 @@ class Settings:
     quality: int  # of JPEG and WebP, 1 to 100
     depth: int  # bits a channel: 8, or 16 in PNG and TIFF
     overwrite: bool
+    variants: dict[str, dict[str, float]] = dataclasses.field(default_factory=dict)
+
+    @property
+    def colorings(self) -> list[Options]:
+        """The options of each: those of the variants, in whose place there is one if there are none."""
+        plain = self.options._asdict()
+        return [Options(**{**plain, **variant}) for variant in self.variants.values()] or [self.options]
 
 
 class GrayTest(NamedTuple):
@@ -68,17 +77,19 @@ class Pages(NamedTuple):
     """The files that a TIFF of several pages becomes, page by page."""
 
     job: Job
-    depth: int
+    settings: Settings
     writers: dict[Path, tiff.Writer]
 
     def add(self, loaded: Loaded, colorings: Sequence[Pixels]) -> None:
         """Write the colourings of the next page."""
         photo, _, pixels = loaded
-        if self.depth == 8:
+        if self.settings.depth == 8:
             pixels, *colorings = (arrays.eight_bits(each) for each in (pixels, *colorings))
         pages = {path: (photo, coloring) for path, coloring in zip(self.job.outputs, colorings, strict=True)}
         if self.job.comparison is not None:
             pages[self.job.comparison] = _side_by_side(photo, [pixels, *colorings])
+        if self.job.contact_sheet is not None:
+            pages[self.job.contact_sheet] = _on_a_sheet(photo, list(self.settings.variants), colorings)
         for path, writer in self.writers.items():
             photos.add_page(writer, *pages[path])
 
@@ -104,9 +115,13 @@ class JobFiles:
         """Read a picture, or a page of one.
 
         Raises:
-          PhotoError: it can't be read, or has no colours where these are to be compared.
+          PhotoError: it can't be read, has no place where a hint is, or no colours where these are to be compared.
         """
         photo, truth = photos.read(job.source, self.settings.limits, page=page, cut=True), None
+        try:
+            hints.check_inside(job.hints if page == 0 else (), *photo.pixels.shape[:2])
+        except UserError as error:
+            raise PhotoError(f'{job.source}: {error}') from error
         if self.gray_test is not None:
             if photo.pixels.shape[2] == 1:
                 raise PhotoError(f'{job.source}: it is grey already; --gray-test takes colour photographs')
@@ -128,6 +143,8 @@ class JobFiles:
             self._write(path, photo, coloring)
         if job.comparison is not None:
             self._write(job.comparison, *_side_by_side(photo, [pixels, *colorings, *([truth.pixels] if truth else [])]))
+        if job.contact_sheet is not None:
+            self._write(job.contact_sheet, *_on_a_sheet(photo, list(self.settings.variants), colorings))
         if self.gray_test is None or truth is None:
             return None
         return self.gray_test.score(colorings, photo.pixels, truth.pixels)
@@ -147,9 +164,9 @@ class JobFiles:
                     stack.enter_context(explain_refusal(path, '--output'))
                     stack.enter_context(_explain_name(path))
                     writers[path] = tiff.Writer(stack.enter_context(open_atomic(path)))
-            yield Pages(job, self.settings.depth, writers)
+            yield Pages(job, self.settings, writers)
 
-    def _write(self, path: Path, photo: Photo, coloring: Wide) -> None:
+    def _write(self, path: Path, photo: Photo, coloring: Pixels) -> None:
         if not self.settings.overwrite and _exists(path):
             return
         form = photos.WRITABLE[path.suffix.lower()]
@@ -185,3 +202,11 @@ def _side_by_side(photo: Photo, parts: Sequence[Pixels]) -> tuple[Photo, Wide]:
     wide = np.concatenate([np.broadcast_to(part, (*part.shape[:2], 3)) for part in parts], axis=1)
     alpha = None if photo.alpha is None else np.tile(photo.alpha, (1, len(parts)))
     return dataclasses.replace(photo, pixels=wide[..., :1], alpha=alpha), wide
+
+
+def _on_a_sheet(
+    photo: Photo, names: Sequence[str], colorings: Sequence[Pixels]
+) -> tuple[Photo, UInt8[np.ndarray, 'tall wide 3']]:
+    """Return the contact sheet of variants, and the photo that such a picture is written with."""
+    sheet = contact_sheet.draw(names, colorings)
+    return dataclasses.replace(photo, pixels=sheet[..., :1], alpha=None), sheet

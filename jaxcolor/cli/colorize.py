@@ -39,6 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='V',
         help="of a palette: 0 is calm, 0.4 bold; the config's if left out",
     )
+    color.add_argument('--warmth', type=float, default=0.0, metavar='W', help='of the light: -1 is cool, 1 warm')
+    color.add_argument(
+        '--hints',
+        type=Path,
+        metavar='FILE',
+        help='colours that you say, JSON: {"photo.jpg": [[x, y, "#8a5a3c"], …], …}; x and y in pixels of the upright '
+        'picture, from its upper left corner',
+    )
+    color.add_argument(
+        '--variants',
+        action='store_true',
+        help='plausible colourings of each: name-calm.jpg, …, and name-variants.jpg, a sheet of them all',
+    )
     color.add_argument(
         '--samples',
         type=whole_number(1),
@@ -103,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     from jaxcolor.batch_inference import batch, discover
     from jaxcolor.batch_inference.jobs import GrayTest, JobFiles, Settings
     from jaxcolor.imaging.photos import WRITABLE, Limits
+    from jaxcolor.inference import hints, variants
     from jaxcolor.inference.colorizer import Colorizer, Options
 
     output = discover.default_output(arguments.paths[0]) if arguments.output is None else Path(arguments.output)
@@ -117,14 +131,13 @@ def run(arguments: argparse.Namespace) -> int:
         for conflict in (option for option, given in conflicts.items() if given):
             raise UserError(f'--depth=16 does not go with {conflict}; leave one of them out')
         form = 'png' if form == 'same' and not one_file else form
+    if arguments.variants:
+        _check_variants(arguments)
+    given = {} if arguments.hints is None else hints.read(arguments.hints)
     found = discover.find(arguments.paths, output)
-    jobs = discover.plan(
-        found.files,
-        output,
-        form,
-        samples=arguments.samples,
-        compare=arguments.compare,
-    )
+    # Before anything is skipped, or begun anew: what is there says nothing of the model and the options of this line.
+    compilation_cache.use()
+    colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
     settings = Settings(
         Options(
             arguments.saturation,
@@ -133,17 +146,27 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.seed,
             arguments.flip_average,
             arguments.vividness,
+            arguments.warmth,
         ),
         Limits() if arguments.max_pixels is None else Limits(pixels=arguments.max_pixels),
         batch_size=arguments.batch_size,
         quality=arguments.quality,
         depth=arguments.depth,
         overwrite=arguments.overwrite,
+        variants=variants.of(colorizer) if arguments.variants else {},
     )
-    # Before anything is skipped, or begun anew: what is there says nothing of the model and the options of this line.
-    compilation_cache.use()
-    colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
+    jobs = discover.plan(
+        found.files,
+        output,
+        form,
+        samples=arguments.samples,
+        compare=arguments.compare,
+        variants=list(settings.variants),
+        hints=given,
+    )
     colorizer.check(settings.options)
+    if any(given.values()):
+        colorizer.check_takes_hints()
     folder = output.parent if one_file else output
     gray_test = GrayTest.open(folder, anew=arguments.overwrite) if arguments.gray_test else None
     files = JobFiles(settings, gray_test)
@@ -157,3 +180,17 @@ def run(arguments: argparse.Namespace) -> int:
         print(f'{table}\n')
     print(f'{tally}; in {output}' if arguments.output is None else tally)
     return 1 if tally.failed or tally.incomplete else 0
+
+
+def _check_variants(arguments: argparse.Namespace) -> None:
+    """Check that no option says what the variants say."""
+    conflicts = {
+        f'--samples={arguments.samples}': arguments.samples is not None,
+        f'--temperature={arguments.temperature}': arguments.temperature is not None,
+        f'--vividness={arguments.vividness}': arguments.vividness is not None,
+        f'--saturation={arguments.saturation}': arguments.saturation != 1,
+        f'--warmth={arguments.warmth}': arguments.warmth != 0,
+        '--gray-test': arguments.gray_test,
+    }
+    for conflict in (option for option, given in conflicts.items() if given):
+        raise UserError(f'--variants does not go with {conflict}; leave one of them out')
