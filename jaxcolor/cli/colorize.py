@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 from jaxcolor.cli.arguments import whole_number
@@ -135,6 +136,16 @@ def run(arguments: argparse.Namespace) -> int:
         _check_variants(arguments)
     given = {} if arguments.hints is None else hints.read(arguments.hints)
     found = discover.find(arguments.paths, output)
+    plan = partial(
+        discover.plan,
+        found.files,
+        output,
+        form,
+        samples=arguments.samples,
+        compare=arguments.compare,
+        hints=given,
+    )
+    jobs = plan(variants=list(variants.VARIANTS) if arguments.variants else [])
     # Before anything is skipped, or begun anew: what is there says nothing of the model and the options of this line.
     compilation_cache.use()
     colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
@@ -155,15 +166,8 @@ def run(arguments: argparse.Namespace) -> int:
         overwrite=arguments.overwrite,
         variants=variants.of(colorizer) if arguments.variants else {},
     )
-    jobs = discover.plan(
-        found.files,
-        output,
-        form,
-        samples=arguments.samples,
-        compare=arguments.compare,
-        variants=list(settings.variants),
-        hints=given,
-    )
+    if arguments.variants:  # of which a model may have fewer
+        jobs = plan(variants=list(settings.variants))
     colorizer.check(settings.options)
     if any(given.values()):
         colorizer.check_takes_hints()
