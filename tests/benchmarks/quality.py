@@ -7,16 +7,18 @@
 A table for each folder, and a contact sheet of 24 of its pictures under --output. Of each picture it is the centre
 square, `--size` pixels wide, that is greyed, coloured and compared. `frechet_lite0` is the Fréchet distance between
 the coloured and the true pictures in the features of EfficientNet-Lite0, trained on ImageNet; it falls with the number
-of pictures, and is no FID. `--hints` gives so many true colours at random places, 4 x 4 pixels each, at the first
-render size. `--torch` trains configs/photos.py and a pix2pix in PyTorch on the same pictures for so many minutes each,
-and adds them to the table. Pictures that are grey themselves are left out (`--min-colorfulness`): left grey, they are
-nearly exact, and a few of them would lift the mean PSNR of grey by more than a model can.
+of pictures, and is no FID. `--hints` gives so many true colours at random places, 4 x 4 pixels each at the first
+render size, to at most 100 pictures, and to Levin et al. 2004 beside it. `--torch` trains configs/photos.py and a
+pix2pix in PyTorch on the same pictures for so many minutes each, and adds them to the table. Pictures that are grey
+themselves are left out (`--min-colorfulness`): left grey, they are nearly exact, and a few of them would lift the mean
+PSNR of grey by more than a model can.
 """
 
 import argparse
 import functools
 import sys
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -26,25 +28,27 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import linen as nn
+from skimage.color import lab2rgb, rgb2lab
 
 from jaxcolor import Colorizer, compilation_cache
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
 from jaxcolor.color import convert
 from jaxcolor.color.colorfulness import colorfulness
-from jaxcolor.color.resampling import shrink
+from jaxcolor.color.hints import STRIDE
 from jaxcolor.data.folder import SPLITS, open_folder
 from jaxcolor.errors import UserError
-from jaxcolor.evaluation import figures, metrics, quality
+from jaxcolor.evaluation import figures, levin, quality
 from jaxcolor.evaluation.scores import worse_than_grey
 from jaxcolor.imaging import resize
 from jaxcolor.imaging.photos import PhotoError
 from jaxcolor.models import efficientnet_weights
 from jaxcolor.models.efficientnet import EfficientNetLite0
-from jaxcolor.training import hints, pretrained
+from jaxcolor.training import pretrained
 from jaxcolor.weights import DEFAULT
 
 SHOWN, COLUMNS = 24, 8  # pictures of a contact sheet, and of a line of it
+HINTED = 100  # pictures at most that are given hints: each goes alone
 SCORES = {'PSNR': 'psnr', 'SSIM': 'ssim', 'Delta E': 'delta_e', 'colorfulness': 'colorfulness'}
 FRECHET = 'frechet_lite0'
 
@@ -151,33 +155,54 @@ def table(colored: Mapping[str, np.ndarray], true: np.ndarray) -> str:
 
 
 def hint_table(name: str, colorizer: Colorizer, true: np.ndarray, counts: Sequence[int]) -> str:
-    """Returns Delta E for each number of hints as Markdown; pictures are `colorizer.render_size` pixels wide."""
-    error = error_with_hints(colorizer)
-    numbers = np.arange(len(true), dtype=np.int32)
-    means = [quality.in_batches(error, true, numbers, np.full_like(numbers, count)).mean() for count in counts]
-    lines = [f'| {name}, hints | {" | ".join(map(str, counts))} |', '|---|' + '---|' * len(counts)]
-    return '\n'.join([*lines, f'| Delta E | {" | ".join(f"{mean:.3f}" for mean in means)} |'])
-
-
-def error_with_hints(colorizer: Colorizer) -> Callable[[np.ndarray, np.ndarray, np.ndarray], jax.Array]:
-    """Returns a function (pictures, their numbers, how many true colours each is given) -> Delta E of each.
-
-    The first picture's number seeds the places, which are random.
-    """
-    space, generator = colorizer.space, colorizer.generator
-    if not getattr(generator, 'hints', False):
+    """Returns the scores for each number of hints as Markdown, beside Levin et al. 2004 with the same."""
+    if not colorizer.takes_hints:
         raise UserError('--hints: the generator takes none; leave it out, or name a run of configs/photos.py')
+    grey = quality.grey(true)[..., 0]
+    lines = [f'| {len(true)} pictures, hints | {" | ".join(map(str, counts))} |', '|---|' + '---|' * len(counts)]
+    for method, color in {name: colorizer, 'Levin et al. 2004': levin_with_hints}.items():
+        scores = []
+        for count in counts:
+            given = [patches(picture, number, count, colorizer.render_size) for number, picture in enumerate(true)]
+            colored = [color(picture, hints=hints) for picture, hints in zip(grey, given, strict=True)]
+            scores.append(quality.measure(np.stack(colored), true))
+        for title, key in (('PSNR', 'psnr'), ('Delta E', 'delta_e')):
+            lines.append(f'| {method}: {title} | {" | ".join(f"{score[key]:.2f}" for score in scores)} |')
+    return '\n'.join(lines)
 
-    @jax.jit
-    def error(image: jax.Array, number: jax.Array, count: jax.Array) -> jax.Array:
-        x, _ = space.split(image)
-        truth = convert.to_float(image)
-        chroma = shrink(convert.rgb_to_lab(truth)[..., 1:], [side // 4 for side in x.shape[1:3]])
-        given = hints.at_random(jax.random.fold_in(jax.random.key(0), number[0]), chroma, count)
-        y = generator.apply(colorizer.variables, x, train=False, hints=given)
-        return metrics.delta_e(space.join(x, y), truth)
 
-    return error
+def patches(true: np.ndarray, number: int, count: int, render_size: int) -> list[tuple[float, float, str]]:
+    """Returns hints of a square picture: the mean colours of the network's patches at random places.
+
+    The picture's number seeds the places; of more hints the first are those of fewer.
+    """
+    cells = render_size // STRIDE
+    side = len(true) / cells
+    hints = []
+    for cell in np.random.default_rng(number).permutation(cells * cells)[:count]:
+        y, x = (side * (index + 0.5) for index in divmod(int(cell), cells))
+        lab = rgb2lab(true[window(x, y, side)]).mean(axis=(0, 1))
+        rgb = np.rint(255 * lab2rgb(lab)).astype(np.uint8)
+        hints.append((x, y, f'#{bytes(rgb.tolist()).hex()}'))
+    return hints
+
+
+def window(x: float, y: float, side: float) -> tuple[slice, slice]:
+    """Returns the pixels whose centres are within half a side of a place."""
+    rows, columns = (slice(int(np.ceil(at - side / 2 - 0.5)), int(np.ceil(at + side / 2 - 0.5))) for at in (y, x))
+    return rows, columns
+
+
+def levin_with_hints(grey: np.ndarray, hints: Sequence[tuple[float, float, str]], side: float = 4) -> np.ndarray:
+    """Colours a picture by its hints alone, each a patch of 4 x 4 pixels, which is less than they are the mean of."""
+    lab = rgb2lab(np.repeat(grey[..., None], 3, axis=2))
+    given, chroma = np.zeros(grey.shape, bool), np.zeros((*grey.shape, 2))
+    for x, y, color in hints:
+        given[window(x, y, side)] = True
+        chroma[window(x, y, side)] = rgb2lab(np.array([[list(bytes.fromhex(color[1:]))]], np.uint8))[0, 0, 1:]
+    lab[..., 1:] = levin.colorize(lab[..., 0] / 100, chroma, given)
+    with warnings.catch_warnings(action='ignore'):  # of colours outside the gamut, which are clipped
+        return np.rint(255 * lab2rgb(lab)).astype(np.uint8)
 
 
 def contact_sheet(colored: Mapping[str, np.ndarray], true: np.ndarray, path: Path) -> None:
@@ -196,8 +221,9 @@ def report(folder: str, models: Mapping[str, Model], args: argparse.Namespace) -
     print(f'\n{folder}, {args.size} px\n\n{table(colored | baseline, true)}', flush=True)
     for name, model in models.items() if args.hints else ():
         colorizer = Colorizer(model, args.render_size[0])
-        small = read(folder, colorizer.render_size, args.count, args.min_colorfulness)
-        print(f'\n{hint_table(f"{name}, {colorizer.render_size} px", colorizer, small, args.hints)}', flush=True)
+        spread = np.unique(np.linspace(0, len(true) - 1, min(HINTED, len(true))).round().astype(int))
+        label = f'{name}, {colorizer.render_size} px'
+        print(f'\n{hint_table(label, colorizer, true[spread], args.hints)}', flush=True)
     path = Path(args.output, f'{"-".join(Path(folder).resolve().parts[-2:])}.png')
     contact_sheet(colored, true, path)
     print(f'\n{path}')

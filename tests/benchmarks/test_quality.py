@@ -2,20 +2,17 @@
 
 import importlib.util
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
-from flax import linen as nn
+from helpers.hinted import obedient
 from PIL import Image
 
-from jaxcolor.color.convert import to_float
-from jaxcolor.color.spaces import Lab
 from jaxcolor.errors import UserError
-from jaxcolor.evaluation import metrics, quality
+from jaxcolor.evaluation import quality
 
 
 def load_benchmark(name):
@@ -42,24 +39,32 @@ def test_frechet_distance_is_that_of_a_matrix_square_root(benchmark, count):
     assert benchmark.frechet_distance(a, a) == pytest.approx(0, abs=1e-6)
 
 
-class Obedient(nn.Module):
-    """Shows its hints, and grey elsewhere."""
+def test_hints_are_the_mean_colours_of_patches_the_first_of_more_those_of_fewer(benchmark):
+    flat = np.random.default_rng(0).integers(60, 190, (4, 4, 3), np.uint8)
+    true = flat.repeat(5, axis=0).repeat(5, axis=1)  # 20 pixels, of a small copy of 16
+    hints = benchmark.patches(true, 7, 16, 16)
+    assert benchmark.patches(true, 7, 3, 16) == hints[:3]
+    assert len({hint[:2] for hint in hints}) == 16
+    for x, y, text in hints:
+        found = np.array(list(bytes.fromhex(text[1:])))
+        np.testing.assert_allclose(found, flat[int(y) // 5, int(x) // 5], atol=1)
+        assert true[benchmark.window(x, y, 5)].shape == (5, 5, 3)
+        assert np.ptp(true[benchmark.window(x, y, 5)].reshape(-1, 3), axis=0).max() == 0
 
-    hints: bool = True
 
-    def __call__(self, x, train, hints):
-        return hints[..., :2].repeat(4, axis=1).repeat(4, axis=2)
-
-
-def test_each_hint_is_one_patch_of_the_truth(benchmark):
-    flat = np.random.default_rng(0).integers(90, 160, (19, 4, 4, 3), np.uint8).repeat(4, axis=1).repeat(4, axis=2)
-    colorizer = SimpleNamespace(space=Lab(), generator=Obedient(), variables={})
-    error = benchmark.error_with_hints(colorizer)
-    errors = [error(flat, np.arange(19), np.full(19, count)) for count in (0, 8, 16)]
-    grey = metrics.delta_e(*(to_float(jnp.asarray(images)) for images in (quality.grey(flat), flat)))
-    np.testing.assert_allclose(errors[0], grey, atol=0.2)
-    assert (errors[1] < errors[0]).all()
-    np.testing.assert_allclose(errors[2], 0, atol=0.01)
+def test_scores_rise_with_the_hints_of_a_generator_that_obeys(benchmark):
+    flat = np.random.default_rng(0).integers(90, 160, (5, 4, 4, 3), np.uint8)
+    true = flat.repeat(16, axis=1).repeat(16, axis=2)
+    table = benchmark.hint_table('obedient', obedient(16), true, [0, 16])
+    rows = [[float(number) for number in line.split('|')[2:-1]] for line in table.splitlines()[2:]]
+    names = [line.split('|')[1].strip() for line in table.splitlines()[2:]]
+    assert names == ['obedient: PSNR', 'obedient: Delta E', 'Levin et al. 2004: PSNR', 'Levin et al. 2004: Delta E']
+    assert [row[0] < row[1] for row in rows] == [True, False, True, False]
+    grey = quality.measure(quality.grey(true), true)
+    assert rows[2][0] == pytest.approx(grey['psnr'], abs=0.05)
+    assert rows[3][1] < 1.5  # a point in every flat square
+    with pytest.raises(UserError, match='the generator takes none'):
+        benchmark.hint_table('none', obedient(16, hints=False), true, [0])
 
 
 def test_grey_pictures_are_left_out(benchmark, tmp_path):
