@@ -5,6 +5,7 @@ import io
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx
 import pytest
@@ -21,7 +23,11 @@ from PIL import Image
 
 from jaxcolor import Colorizer
 
+if TYPE_CHECKING:
+    from selenium import webdriver
+
 ROOT = Path(__file__).parents[2]
+PHOTOGRAPHS = ROOT.parent / 'shared/data/bw_photos'
 
 
 @dataclass
@@ -133,3 +139,55 @@ def picture() -> Callable[..., bytes]:
         return file.getvalue()
 
     return make
+
+
+@pytest.fixture(scope='session')
+def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A JPEG of somebody."""
+    path = PHOTOGRAPHS / 'saratoga_1900s.jpg'
+    if not path.exists():
+        data = pytest.importorskip('skimage.data')
+        path = tmp_path_factory.mktemp('photograph') / 'camera.jpg'
+        Image.fromarray(data.camera()).save(path)
+    return path
+
+
+@pytest.fixture(scope='session')
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator['webdriver.Chrome']:
+    pytest.importorskip('selenium')
+    from selenium import webdriver
+
+    chromium, driver = shutil.which('chromium'), shutil.which('chromedriver')
+    if not (chromium and driver):
+        pytest.skip('there is no chromium with its chromedriver')
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    for switch in (
+        '--headless=new',
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-dev-shm-usage',
+        '--window-size=1280,900',
+        '--js-flags=--expose-gc',
+    ):
+        options.add_argument(switch)
+    folder = tmp_path_factory.mktemp('downloads')
+    options.add_experimental_option('prefs', {'download.default_directory': str(folder)})
+    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
+    browser.downloads = folder
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def page(browser: 'webdriver.Chrome', server: ServerProcess) -> 'webdriver.Chrome':
+    """The page as it opens, with nothing kept from before."""
+    browser.get('about:blank')
+    browser.execute_cdp_cmd('Storage.clearDataForOrigin', {'origin': server.url, 'storageTypes': 'indexeddb'})
+    browser.get(server.url)
+    from helpers.pages import one, wait
+
+    wait(browser, lambda _: one(browser, '#model').text)  # its script has run, which `get` does not always wait for
+    browser.get_log('browser')  # what other tests have left
+    return browser

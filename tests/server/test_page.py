@@ -2,98 +2,38 @@
 
 import base64
 import io
-import shutil
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 pytest.importorskip('selenium')
+from helpers.pages import choose, focus, one, wait
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.remote.webelement import WebElement
-from selenium.webdriver.support.ui import WebDriverWait
-
-CHROMIUM, DRIVER = shutil.which('chromium'), shutil.which('chromedriver')
-PHOTOGRAPHS = Path(__file__).parents[3] / 'shared/data/bw_photos'
-
-pytestmark = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason='there is no chromium with its chromedriver')
-
-
-@pytest.fixture(scope='module')
-def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A JPEG of somebody."""
-    path = PHOTOGRAPHS / 'saratoga_1900s.jpg'
-    if not path.exists():
-        data = pytest.importorskip('skimage.data')
-        path = tmp_path_factory.mktemp('photograph') / 'camera.jpg'
-        Image.fromarray(data.camera()).save(path)
-    return path
-
-
-@pytest.fixture(scope='module')
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for switch in (
-        '--headless=new',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-dev-shm-usage',
-        '--window-size=1280,900',
-    ):
-        options.add_argument(switch)
-    folder = tmp_path_factory.mktemp('downloads')
-    options.add_experimental_option('prefs', {'download.default_directory': str(folder)})
-    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
-    browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    browser.downloads = folder
-    yield browser
-    browser.quit()
-
-
-@pytest.fixture
-def page(browser, server) -> webdriver.Chrome:
-    browser.get(server.url)
-    _wait(browser, lambda _: _one(browser, '#model').text)  # its script has run, which `get` does not always wait for
-    return browser
-
-
-def _choose(page: webdriver.Chrome, *paths: Path) -> None:
-    page.find_element(By.ID, 'files').send_keys('\n'.join(map(str, paths)))
-
-
-def _wait(page: webdriver.Chrome, ready: Callable[[webdriver.Chrome], object]) -> None:
-    WebDriverWait(page, 60, poll_frequency=0.1).until(ready)
-
-
-def _one(page: webdriver.Chrome | WebElement, selector: str) -> WebElement:
-    return page.find_element(By.CSS_SELECTOR, selector)
 
 
 def test_from_photograph_to_download(page, photograph):
-    _choose(page, photograph)
-    before = _one(page, '.before')
-    _wait(page, lambda _: before.get_property('naturalWidth') > 0)  # the preview
-    assert not _one(page, '.after').is_displayed()
+    choose(page, photograph)
+    before = one(page, '.before')
+    wait(page, lambda _: before.get_property('naturalWidth') > 0)  # the preview
+    assert not one(page, '.after').is_displayed()
 
-    _one(page, '#submit').click()
-    _wait(page, lambda _: _one(page, '.download').is_displayed())
+    one(page, '#submit').click()
+    wait(page, lambda _: one(page, '.download').is_displayed())
     with Image.open(photograph) as original:
         size = original.size
-    after = _one(page, '.after')
+    after = one(page, '.after')
     assert (after.get_property('naturalWidth'), after.get_property('naturalHeight')) == size
     assert after.rect == before.rect
-    assert _one(page, '#status').text == f'{photograph.name} is in colour'
-    assert _one(page, '#submit').text == 'All in colour'
+    assert one(page, '#status').text == f'{photograph.name} is in colour'
+    assert one(page, '#submit').text == 'All in colour'
 
-    _one(page, '.download').click()
+    one(page, '.download').click()
     path = page.downloads / f'{photograph.stem}-colour.jpg'
-    _wait(page, lambda _: path.exists())
+    wait(page, lambda _: path.exists())
     with Image.open(path) as result:
         assert (result.format, result.size) == ('JPEG', size)
         assert np.ptp(np.asarray(result).astype(int), axis=-1).max() > 8  # in colour
@@ -101,10 +41,10 @@ def test_from_photograph_to_download(page, photograph):
 
 
 def test_slider_by_keyboard_and_pointer(page, photograph):
-    _choose(page, photograph)
-    _one(page, '#submit').click()
-    _wait(page, lambda _: _one(page, '.divider').is_displayed())
-    split, compare = _one(page, '.split'), _one(page, '.compare')
+    choose(page, photograph)
+    one(page, '#submit').click()
+    wait(page, lambda _: one(page, '.divider').is_displayed())
+    split, compare = one(page, '.split'), one(page, '.compare')
 
     def place() -> str:
         return page.execute_script('return getComputedStyle(arguments[0]).getPropertyValue("--split")', compare)
@@ -115,7 +55,7 @@ def test_slider_by_keyboard_and_pointer(page, photograph):
     assert (place(), split.get_attribute('aria-valuetext')) == ('52%', '48 % in colour')
     split.send_keys(Keys.HOME)
     assert place() == '0%'
-    assert not _one(page, '.tag-before').is_displayed()
+    assert not one(page, '.tag-before').is_displayed()
 
     quarter = round(split.rect['width'] / 4)  # from the centre
     actions = webdriver.ActionChains(page).move_to_element_with_offset(split, -quarter, 0).click_and_hold()
@@ -125,20 +65,20 @@ def test_slider_by_keyboard_and_pointer(page, photograph):
 
 def test_everything_by_keyboard(page, photograph):
     """Tab reaches each control in the order in which it is needed, with a name and a visible focus."""
-    _choose(page, photograph)
-    _one(page, '#submit').click()
-    _wait(page, lambda _: _one(page, '.download').is_displayed())
-    _one(page, 'h1').click()  # where Tab begins
+    choose(page, photograph)
+    one(page, '#submit').click()
+    wait(page, lambda _: one(page, '.download').is_displayed())
+    one(page, 'h1').click()  # where Tab begins
     reached = []
-    for _ in range(6):
+    for _ in range(10):
         webdriver.ActionChains(page).send_keys(Keys.TAB).perform()
-        focus = page.switch_to.active_element
-        assert focus.accessible_name
-        reached.append(focus.get_attribute('class').split(' ')[0] or focus.get_attribute('id') or focus.text)
-    assert reached == ['files', 'split', 'download', 'remove', 'saturation', 'For programs: the API']
-    _one(page, '.remove').send_keys(Keys.ENTER)
+        assert page.switch_to.active_element.accessible_name
+        reached.append(focus(page))
+    card = ['split', 'expand', 'download', 'copy', 'remove']
+    assert reached == ['files', 'forget', *card, 'saturation', 'submit', 'a']
+    one(page, '.remove').send_keys(Keys.ENTER)
     assert not page.find_elements(By.CSS_SELECTOR, '.picture')
-    assert page.switch_to.active_element.get_attribute('id') == 'files'
+    assert focus(page) == 'files'
 
 
 def test_several_with_a_bad_one(page, photograph, tmp_path):
@@ -146,61 +86,61 @@ def test_several_with_a_bad_one(page, photograph, tmp_path):
     bad, unshown = tmp_path / 'letter.txt', tmp_path / 'scan.tif'
     bad.write_text('dear photograph')
     Image.linear_gradient('L').save(unshown)
-    _choose(page, photograph, bad, unshown)
-    assert _one(page, '#submit').text == 'Colour 3 photographs'
-    _one(page, '#submit').click()
-    _wait(page, lambda _: len([a for a in page.find_elements(By.CSS_SELECTOR, '.download') if a.is_displayed()]) == 2)
+    choose(page, photograph, bad, unshown)
+    assert one(page, '#submit').text == 'Colour 3 photographs'
+    one(page, '#submit').click()
+    wait(page, lambda _: len([a for a in page.find_elements(By.CSS_SELECTOR, '.download') if a.is_displayed()]) == 2)
     cards = page.find_elements(By.CSS_SELECTOR, '.picture')
-    _wait(page, lambda _: 'failed' in cards[1].get_attribute('class'))
-    assert _one(cards[1], '.note').text.startswith('This file cannot be coloured: not a JPEG, PNG')
-    assert not _one(cards[1], '.retry').is_displayed()  # it would not help
-    assert _one(cards[2], '.before').get_property('naturalWidth') == 256
-    assert _one(cards[2], '.download').get_attribute('download') == 'scan-colour.png'
+    wait(page, lambda _: 'failed' in cards[1].get_attribute('class'))
+    assert one(cards[1], '.note').text.startswith('This file cannot be coloured: not a JPEG, PNG')
+    assert not one(cards[1], '.retry').is_displayed()  # it would not help
+    assert one(cards[2], '.before').get_property('naturalWidth') == 256
+    assert one(cards[2], '.download').get_attribute('download') == 'scan-colour.png'
 
-    saturation = _one(page, '#saturation')
+    saturation = one(page, '#saturation')
     saturation.send_keys(Keys.ARROW_RIGHT)
     assert saturation.get_attribute('aria-valuetext') == 'more vivid, 110 %'
-    assert _one(page, '#submit').text == 'Colour 2 photographs again'
+    assert one(page, '#submit').text == 'Colour 2 photographs again'
 
 
 def test_says_that_pages_are_left_out(page, tmp_path):
     scans = tmp_path / 'album.tif'
     image = Image.linear_gradient('L')
     image.save(scans, save_all=True, append_images=[image.rotate(90), image.rotate(180)])
-    _choose(page, scans)
-    _one(page, '#submit').click()
-    _wait(page, lambda _: _one(page, '.download').is_displayed())
-    assert _one(page, '.note').text.endswith('. The first picture alone: 2 more in this file are left out')
+    choose(page, scans)
+    one(page, '#submit').click()
+    wait(page, lambda _: one(page, '.download').is_displayed())
+    assert one(page, '.note').text.endswith('. The first picture alone: 2 more in this file are left out')
 
 
 def test_a_token_is_asked_for_or_taken_from_the_address(browser, model, serve, photograph):
     token = 'gr4ndm0ther+s/album=='
     with serve(model, f'--token={token}') as server:
         browser.get(server.url)
-        _wait(browser, lambda _: _one(browser, '#sign-in').is_displayed())
-        assert not _one(browser, '.drop').is_displayed()
-        field = _one(browser, '#token')
+        wait(browser, lambda _: one(browser, '#sign-in').is_displayed())
+        assert not one(browser, '.drop').is_displayed()
+        field = one(browser, '#token')
         field.send_keys('gr4ndfather', Keys.ENTER)
-        _wait(browser, lambda _: _one(browser, '#sign-in-note').text == 'That is not its token.')
+        wait(browser, lambda _: one(browser, '#sign-in-note').text == 'That is not its token.')
         field.clear()
         field.send_keys(token, Keys.ENTER)
-        _wait(browser, lambda _: _one(browser, '#model').text)
-        assert not _one(browser, '#sign-in').is_displayed()
+        wait(browser, lambda _: one(browser, '#model').text)
+        assert not one(browser, '#sign-in').is_displayed()
         assert browser.switch_to.active_element.get_attribute('id') == 'files'
-        _choose(browser, photograph)
-        _one(browser, '#submit').click()
-        _wait(browser, lambda _: _one(browser, '.download').is_displayed())
+        choose(browser, photograph)
+        one(browser, '#submit').click()
+        wait(browser, lambda _: one(browser, '.download').is_displayed())
 
         browser.execute_script('sessionStorage.clear()')  # as after another start, whose token is another
-        _one(browser, '#saturation').send_keys(Keys.ARROW_RIGHT)
-        _one(browser, '#submit').click()
-        _wait(browser, lambda _: _one(browser, '.note').text == 'This server wants its token.')
-        assert _one(browser, '#sign-in').is_displayed()
+        one(browser, '#saturation').send_keys(Keys.ARROW_RIGHT)
+        one(browser, '#submit').click()
+        wait(browser, lambda _: one(browser, '.note').text == 'This server wants its token.')
+        assert one(browser, '#sign-in').is_displayed()
         browser.get(f'{server.url}/#token={token}')  # where the page is open already
-        _wait(browser, lambda _: not _one(browser, '#sign-in').is_displayed())
+        wait(browser, lambda _: not one(browser, '#sign-in').is_displayed())
         assert browser.current_url == f'{server.url}/'
-        _one(browser, '.retry').click()
-        _wait(browser, lambda _: _one(browser, '#submit').text == 'All in colour')
+        one(browser, '.retry').click()
+        wait(browser, lambda _: one(browser, '#submit').text == 'All in colour')
         browser.get_log('browser')  # of the answers 401, which are none of other tests' business
 
 
@@ -222,21 +162,21 @@ def test_dropped_and_pasted_photographs_are_chosen(page):
     )
     assert cancelled[0]  # or the browser would leave the page for the file
     assert [name.text for name in page.find_elements(By.CSS_SELECTOR, '.name')] == ['drop.png', 'paste.png']
-    _one(page, '#submit').click()
-    _wait(page, lambda _: _one(page, '#submit').text == 'All in colour')
+    one(page, '#submit').click()
+    wait(page, lambda _: one(page, '#submit').text == 'All in colour')
 
 
 def test_offers_another_try_where_it_may_help(page, photograph):
-    _choose(page, photograph)
+    choose(page, photograph)
     page.set_network_conditions(offline=True, latency=0, throughput=0)
     try:
-        _one(page, '#submit').click()
-        _wait(page, lambda _: _one(page, '.retry').is_displayed())
-        assert _one(page, '.note').text == 'The server cannot be reached. Is the network there?'
+        one(page, '#submit').click()
+        wait(page, lambda _: one(page, '.retry').is_displayed())
+        assert one(page, '.note').text == 'The server cannot be reached. Is the network there?'
     finally:
         page.delete_network_conditions()
-    _one(page, '.retry').click()
-    _wait(page, lambda _: _one(page, '.download').is_displayed())
+    one(page, '.retry').click()
+    wait(page, lambda _: one(page, '.download').is_displayed())
 
 
 def test_fits_a_phone(page, photograph):
@@ -246,12 +186,12 @@ def test_fits_a_phone(page, photograph):
     try:
         page.refresh()
         assert page.execute_script('return document.documentElement.scrollWidth') == 360
-        _choose(page, photograph)
-        _one(page, '#submit').click()
-        _wait(page, lambda _: _one(page, '.download').is_displayed())
+        choose(page, photograph)
+        one(page, '#submit').click()
+        wait(page, lambda _: one(page, '.download').is_displayed())
         time.sleep(0.3)  # transitions
         assert page.execute_script('return [document.documentElement.scrollWidth, innerWidth]') == [360, 360]
         for selector in ('.drop', '.download', '.remove', '#submit', '#saturation'):
-            assert _one(page, selector).rect['height'] >= 44, selector
+            assert one(page, selector).rect['height'] >= 44, selector
     finally:
         page.execute_cdp_cmd('Emulation.clearDeviceMetricsOverride', {})

@@ -3,20 +3,31 @@
 import { connect } from './backend.js';
 import { Picture } from './picture.js';
 import { say } from './say.js';
+import * as store from './store.js';
+import { view } from './viewer.js';
+import { zip } from './zip.js';
 
 const element = (id) => document.getElementById(id);
 const list = element('pictures');
 const controls = element('controls');
 const saturation = element('saturation');
 const submit = element('submit');
+const cancel = element('cancel');
 const drop = element('drop');
 const signIn = element('sign-in');
+const kept = element('kept');
+const downloadAll = element('download-all');
+
+const FEW = 3; // pictures that are shown large; more are a grid
+const KEPT = kept.textContent;
 
 const pictures = new Set();
 
+const those = (state) => [...pictures].filter((picture) => picture.state === state);
+
 /** The pictures that the button is about: new ones, and those coloured at another strength. */
 const due = () => [...pictures].filter((picture) => picture.state === 'chosen'
-  || (picture.state === 'done' && picture.strength !== saturation.value));
+  || (picture.state === 'done' && picture.result.strength !== saturation.value));
 
 function colour(chosen) {
   for (const picture of chosen) {
@@ -30,22 +41,102 @@ function colour(chosen) {
 function refresh() {
   const chosen = due();
   const again = chosen.length > 0 && chosen.every((picture) => picture.state === 'done');
-  const working = [...pictures].some((picture) => picture.state === 'working');
+  const working = those('working').length;
+  const done = those('done').length;
   document.body.classList.toggle('chosen', pictures.size > 0);
-  controls.hidden = pictures.size === 0;
-  submit.disabled = chosen.length === 0;
-  const resting = [...pictures].every((picture) => picture.state === 'done') ? 'All in colour' : 'Done';
+  list.classList.toggle('many', pictures.size > FEW);
+  element('examples').hidden = pictures.size > 0;
+  controls.hidden = element('all').hidden = pictures.size === 0;
+  downloadAll.hidden = done < 2;
+  // A button that is disabled, or hidden, loses the focus to the page's body.
+  submit.ariaDisabled = chosen.length === 0;
+  if (!working && document.activeElement === cancel) submit.focus();
+  cancel.hidden = !working;
+  cancel.textContent = working > 1 ? `Cancel ${working}` : 'Cancel';
+  const resting = done === pictures.size ? 'All in colour' : 'Done';
   const what = chosen.length > 1 ? ` ${chosen.length} photographs` : '';
   submit.textContent = chosen.length ? `Colour${what}${again ? ' again' : ''}` : working ? 'Colouring…' : resting;
   drop.querySelector('.drop-title').textContent = pictures.size ? 'Add more' : 'Choose photographs';
 }
 
 list.addEventListener('state', ({ detail: picture }) => {
-  if (picture.state === 'gone') pictures.delete(picture);
-  else pictures.add(picture);
+  if (picture.state === 'gone') {
+    pictures.delete(picture);
+    store.forget(picture.key).catch(() => {});
+  } else if (!pictures.has(picture)) {
+    pictures.add(picture);
+    picture.key ??= store.newKey();
+  }
   if (picture.state === 'failed' && picture.failure?.wantsToken) askForToken(true);
   refresh();
 });
+
+list.addEventListener('view', ({ detail: picture }) => {
+  const shown = [...pictures].filter((other) => !other.expand.hidden);
+  view(picture, (one, step) => shown[shown.indexOf(one) + step]);
+});
+
+// Results over a reload
+
+list.addEventListener('result', async ({ detail: picture }) => {
+  const { key, file, result, options, hints } = picture;
+  try {
+    await store.keep({ file, result, options, hints }, key);
+    if (picture.state === 'gone') await store.forget(key); // meanwhile
+    kept.textContent = KEPT;
+  } catch (error) {
+    kept.textContent = error.name === 'QuotaExceededError'
+      ? 'This browser has no room to keep more results. Download them before you leave the page.'
+      : 'This browser keeps no results. Download them before you leave the page.';
+    say(kept.textContent);
+  }
+});
+
+async function recall() {
+  for (const [key, { file, result, options, hints }] of await store.all()) {
+    const picture = new Picture(file);
+    Object.assign(picture, { key, options, hints, strength: result.strength });
+    await picture.show(result);
+  }
+}
+
+const tabs = new BroadcastChannel('jaxcolor'); // of this page
+
+function discardAll() {
+  for (const picture of [...pictures]) picture.discard();
+}
+
+tabs.addEventListener('message', discardAll);
+
+element('forget').addEventListener('click', async () => {
+  const what = pictures.size === 1 ? 'the photograph and its result' : `all ${pictures.size} photographs and their results`;
+  if (!window.confirm(`Forget ${what}? What you have not downloaded is gone.`)) return;
+  tabs.postMessage('forget');
+  discardAll();
+  element('files').focus();
+  await store.forgetAll().catch(() => {});
+  say('Everything is forgotten');
+});
+
+downloadAll.addEventListener('click', async () => {
+  const done = those('done');
+  const files = done.map(({ result }) => result);
+  const hints = Object.fromEntries(done.filter((one) => one.hints.length).map((one) => [one.name, one.hints]));
+  if (Object.keys(hints).length) files.push({ name: 'hints.json', blob: new Blob([JSON.stringify(hints)]) });
+  try {
+    const blob = await zip(files, (count) => { kept.textContent = `Packing ${count} of ${files.length}`; });
+    const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: 'in-colour.zip' });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // once the browser has begun to write it
+    kept.textContent = KEPT;
+    say(`${done.length} photographs are in in-colour.zip`);
+  } catch (error) {
+    kept.textContent = error instanceof RangeError ? error.message : 'They cannot be packed; download them one by one.';
+    say(kept.textContent);
+  }
+});
+
+// Choosing
 
 function add(files) {
   for (const file of files) new Picture(file); // its card enters the list
@@ -67,6 +158,20 @@ document.addEventListener('drop', (event) => {
 });
 document.addEventListener('paste', (event) => add([...(event.clipboardData?.files ?? [])]));
 
+for (const example of document.querySelectorAll('.examples button')) {
+  example.addEventListener('click', async () => {
+    const address = example.firstElementChild.src;
+    const blob = await fetch(address).then((response) => response.blob()).catch(() => null);
+    if (!blob) {
+      say('The server cannot be reached.');
+      return;
+    }
+    add([new File([blob], address.slice(address.lastIndexOf('/') + 1), { type: blob.type })]);
+    submit.focus(); // the examples are hidden now
+    colour(due());
+  });
+}
+
 saturation.addEventListener('input', () => {
   const value = Number(saturation.value);
   const words = value === 1 ? 'as the model sees them' : value < 1 ? 'softer' : 'more vivid';
@@ -76,8 +181,17 @@ saturation.addEventListener('input', () => {
 
 controls.addEventListener('submit', (event) => {
   event.preventDefault();
-  colour(due());
+  const chosen = due();
+  if (chosen.length) colour(chosen);
 });
+
+cancel.addEventListener('click', () => {
+  const working = those('working');
+  for (const picture of working) picture.stop();
+  if (working.length > 1) say(`${working.length} photographs cancelled`);
+});
+
+// The server
 
 function askForToken(wanted) {
   signIn.hidden = !wanted;
@@ -115,3 +229,4 @@ signIn.addEventListener('submit', async (event) => {
 
 window.addEventListener('hashchange', begin);
 begin();
+recall().catch(() => {}); // a browser without storage has nothing to recall

@@ -5,15 +5,16 @@ import { say } from './say.js';
 
 const AT_ONCE = 3; // uploads; the server colours those that come together in one go
 const BUSY_TRIES = 6;
+const EAGER = 4; // the first cards' previews are loaded at once, others' when they are near
 
-const PARTS = ['compare', 'before', 'after', 'divider', 'split', 'placeholder', 'progress', 'bar', 'note', 'retry',
-  'download', 'remove', 'tag-before', 'tag-after'];
+const PARTS = ['frame', 'compare', 'before', 'after', 'divider', 'split', 'placeholder', 'expand', 'progress', 'bar',
+  'note', 'cancel', 'retry', 'download', 'copy', 'share', 'remove', 'tag-before', 'tag-after'];
 
 export const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MB`;
 
 const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
-const waiting = []; // of them, who waits for a place
+const waiting = []; // for a place
 let places = AT_ONCE;
 
 /** Does `work` once fewer than AT_ONCE others are at theirs. */
@@ -29,14 +30,35 @@ async function inTurn(work) {
   }
 }
 
+/** Resolves to the width and height of a picture that the browser can show; rejects where it can't. */
+async function measure(address) {
+  const image = new Image();
+  image.src = address;
+  await image.decode();
+  return { width: image.naturalWidth, height: image.naturalHeight };
+}
+
+/** Resolves to a picture as PNG, the one kind that every clipboard takes. */
+async function toPNG(blob) {
+  if (blob.type === 'image/png') return blob;
+  const bitmap = await createImageBitmap(blob);
+  const canvas = Object.assign(document.createElement('canvas'), { width: bitmap.width, height: bitmap.height });
+  canvas.getContext('2d').drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return new Promise((resolve, reject) => {
+    canvas.toBlob((png) => { if (png) resolve(png); else reject(new Error('too large a canvas')); }, 'image/png');
+  });
+}
+
 /**
- * One photograph. Its card sends an event 'state' to the list whenever its state is another, with the picture as detail.
+ * One photograph. Its card sends an event 'state' to the list whenever its state is another, 'result' when there is a new
+ * one, and 'view' to be shown large, each with the picture as detail.
  *
  * file, name: as chosen.
  * state: 'chosen', 'working', 'done', 'failed' or 'gone'.
  * options: fields of the API that it is coloured by: saturation, vividness, temperature, warmth.
  * hints: [[x, y, '#rrggbb'], …] in its own pixels.
- * result: { blob, name, leftOut } once it is in colour.
+ * result: { blob, name, leftOut, width, height, strength } once it is in colour; strength is that of the slider.
  */
 export class Picture {
   /** What `connect` said of the model. */
@@ -50,24 +72,26 @@ export class Picture {
     this.name = file.name || 'pasted picture';
     this.options = {};
     this.hints = [];
+    this.ratio = 4 / 3; // of width to height, until it is known
     this.card = document.getElementById('picture').content.firstElementChild.cloneNode(true);
     for (const part of PARTS) this[part] = this.card.querySelector(`.${part}`);
     this.card.querySelector('.name').textContent = this.name;
-    this.remove.setAttribute('aria-label', `Remove ${this.name}`);
-    this.retry.setAttribute('aria-label', `Try ${this.name} again`);
     this.split.setAttribute('aria-label', `Compare before and after: ${this.name}`);
     this.before.alt = `${this.name}, before`;
     this.after.alt = `${this.name}, in colour`;
-
-    this.remove.addEventListener('click', () => this.discard());
-    this.retry.addEventListener('click', () => this.colour());
+    this.button('expand', `Enlarge ${this.name}`, () => this.tell('view'));
+    this.button('cancel', `Cancel ${this.name}`, () => this.stop());
+    this.button('retry', `Try ${this.name} again`, () => this.colour());
+    this.button('copy', `Copy ${this.name} in colour`, () => this.toClipboard());
+    this.button('share', `Share ${this.name} in colour`, () => this.toOthers());
+    this.button('remove', `Remove ${this.name}`, () => this.discard());
     this.tools = Picture.tools.map(({ label, when, act }) => {
       const button = document.createElement('button');
       button.type = 'button';
       button.textContent = label;
       button.setAttribute('aria-label', `${label}: ${this.name}`);
       button.addEventListener('click', () => act(this));
-      this.remove.before(button);
+      this.copy.before(button);
       return { button, when };
     });
     this.split.addEventListener('input', () => this.showSplit());
@@ -80,11 +104,14 @@ export class Picture {
     this.split.addEventListener('pointerdown', drag);
     this.split.addEventListener('pointermove', (event) => { if (event.buttons) drag(event); });
 
+    const list = document.getElementById('pictures');
+    const loading = list.childElementCount < EAGER ? 'eager' : 'lazy';
+    for (const image of [this.before, this.after]) image.loading = loading;
     this.source = URL.createObjectURL(file);
-    this.before.addEventListener('load', () => this.fit(this.before));
+    this.before.addEventListener('load', () => this.withPreview());
     this.before.addEventListener('error', () => this.withoutPreview());
     this.before.src = this.source;
-    document.getElementById('pictures').append(this.card);
+    list.append(this.card);
     this.enter('chosen', megabytes(file.size));
     if (file.size > Picture.model.limits.bytes) {
       this.mayRetry = false;
@@ -93,15 +120,28 @@ export class Picture {
     }
   }
 
+  button(part, name, act) {
+    this[part].setAttribute('aria-label', name);
+    this[part].addEventListener('click', act);
+  }
+
   enter(state, note) {
+    const focused = document.activeElement;
     this.state = state;
     this.note.textContent = note;
     this.card.classList.toggle('working', state === 'working');
     this.card.classList.toggle('failed', state === 'failed');
-    this.progress.hidden = state !== 'working';
+    this.progress.hidden = this.cancel.hidden = state !== 'working';
     this.retry.hidden = state !== 'failed' || !this.mayRetry;
     this.showTools();
-    this.tell();
+    // The button that had the focus may be hidden now: the page's body has it.
+    if (this.card.contains(focused) && !focused.checkVisibility()) this.focus();
+    this.tell('state');
+  }
+
+  /** Gives the focus to the first of its buttons. */
+  focus() {
+    [...this.card.querySelectorAll('.actions > *')].find((button) => button.checkVisibility()).focus();
   }
 
   /** Shows the buttons that apply now. */
@@ -109,19 +149,39 @@ export class Picture {
     for (const { button, when } of this.tools) button.hidden = !when(this);
   }
 
-  tell() {
-    this.card.dispatchEvent(new CustomEvent('state', { bubbles: true, detail: this }));
+  tell(what) {
+    this.card.dispatchEvent(new CustomEvent(what, { bubbles: true, detail: this }));
   }
 
-  /** The smallest pictures are enlarged, or they would be lost on a large screen. */
-  fit(image) { image.classList.toggle('small', image.naturalWidth < 416); }
+  withPreview() {
+    this.expand.hidden = false;
+    if (this.before.src === this.source) this.fit(this.before.naturalWidth, this.before.naturalHeight);
+  }
 
   /** A HEIC or a TIFF, say: most browsers show neither, but the server reads them. */
   withoutPreview() {
     this.noPreview = true;
+    if (this.result) {
+      this.greyBefore();
+      return;
+    }
     this.before.hidden = true;
-    this.placeholder.hidden = Boolean(this.result);
-    this.placeholder.textContent = 'No preview: this browser cannot show this kind of file before it is in colour.';
+    this.placeholder.hidden = false;
+  }
+
+  /** The result without its colours is what the original looked like. */
+  greyBefore() {
+    this.before.src = this.after.src;
+    this.before.classList.add('grey');
+  }
+
+  /** Gives the picture its shape. Its frame has it too, from the preview on: without one it stays as it was. */
+  fit(width, height) {
+    this.ratio = width / height;
+    this.compare.style.setProperty('--own', this.ratio);
+    if (this.noPreview) return;
+    this.card.style.setProperty('--ratio', Math.min(4, Math.max(0.4, this.ratio)));
+    this.card.style.setProperty('--natural', `${width}px`);
   }
 
   advance(fraction) {
@@ -133,25 +193,33 @@ export class Picture {
 
   /** Colours it at full size by its options and hints, in its turn. */
   async colour() {
+    this.request?.abort();
+    const request = this.request = new AbortController();
+    this.failure = null;
     this.enter('working', 'Waiting for its turn');
+    this.progress.classList.remove('endless');
+    this.bar.style.setProperty('--done', '0%');
     await inTurn(async () => {
-      for (let left = BUSY_TRIES; this.state === 'working'; left -= 1) {
-        if (await this.attempt(left > 1)) return;
+      for (let left = BUSY_TRIES; !request.signal.aborted; left -= 1) {
+        if (await this.attempt(request.signal, left > 1)) return;
       }
     });
   }
 
   /** Returns whether that was all: false where the server was busy and another try is due. */
-  async attempt(mayComeAgain) {
+  async attempt(signal, mayComeAgain) {
+    const { strength } = this;
     this.advance(0);
-    this.request = new AbortController();
     try {
-      const { signal } = this.request;
       const options = { ...this.options, hints: this.hints };
-      await this.show(await colorize(this.file, options, { signal, progress: (fraction) => this.advance(fraction) }));
+      const progress = (fraction) => { if (!signal.aborted) this.advance(fraction); };
+      const result = await colorize(this.file, options, { signal, progress });
+      if (signal.aborted) return true;
+      await this.show({ ...result, strength });
+      this.tell('result');
       say(`${this.name} is in colour`);
     } catch (error) {
-      if (this.state !== 'working') return true;
+      if (signal.aborted) return true;
       if (error.after && mayComeAgain) {
         this.note.textContent = `The server is busy; trying again in ${error.after} s`;
         await pause(error.after);
@@ -165,26 +233,65 @@ export class Picture {
     return true;
   }
 
+  stop() {
+    if (this.state !== 'working') return;
+    this.request.abort();
+    if (this.result) this.enter('done', this.description());
+    else this.enter('chosen', `Cancelled. ${megabytes(this.file.size)}`);
+    say(`${this.name} cancelled`);
+  }
+
+  /** Shows a result; rejects where the browser can't. */
   async show(result) {
-    this.result = result;
+    const address = URL.createObjectURL(result.blob);
+    const size = result.width ? result : await measure(address);
     URL.revokeObjectURL(this.after.src);
-    this.after.src = URL.createObjectURL(result.blob);
-    await this.after.decode();
-    this.fit(this.after);
-    if (this.noPreview) { // the result without its colours is what the original looked like
-      this.before.src = this.after.src;
-      this.before.style.filter = 'grayscale(1)';
-    }
+    this.result = { ...result, width: size.width, height: size.height };
+    this.after.src = address;
+    this.fit(size.width, size.height);
+    if (this.noPreview) this.greyBefore();
     this.placeholder.hidden = true;
-    for (const name of ['before', 'after', 'divider', 'split', 'tag-before', 'tag-after']) this[name].hidden = false;
+    for (const name of ['before', 'after', 'divider', 'split', 'tag-before', 'tag-after', 'expand', 'download']) this[name].hidden = false;
     this.showSplit();
-    this.download.href = this.after.src;
+    this.download.href = address;
     this.download.download = result.name;
     this.download.setAttribute('aria-label', `Download ${result.name}`);
-    this.download.hidden = false;
-    const { leftOut } = result;
+    this.copy.hidden = !(navigator.clipboard?.write && window.ClipboardItem);
+    this.share.hidden = !navigator.canShare?.({ files: [this.resultFile()] });
+    this.enter('done', this.description());
+  }
+
+  description() {
+    const { width, height, leftOut } = this.result;
     const others = leftOut ? `. The first picture alone: ${leftOut} more in this file ${leftOut === 1 ? 'is' : 'are'} left out` : '';
-    this.enter('done', `In colour, ${this.after.naturalWidth} × ${this.after.naturalHeight} pixels${others}`);
+    return `In colour, ${width} × ${height} pixels${others}`;
+  }
+
+  resultFile() {
+    return new File([this.result.blob], this.result.name, { type: this.result.blob.type });
+  }
+
+  async toClipboard() {
+    try {
+      await navigator.clipboard.write([new ClipboardItem({ 'image/png': toPNG(this.result.blob) })]);
+      this.mention('Copied');
+    } catch {
+      this.mention('This browser did not let it be copied');
+    }
+  }
+
+  async toOthers() {
+    try {
+      await navigator.share({ files: [this.resultFile()], title: this.name });
+    } catch (error) {
+      if (error.name !== 'AbortError') this.mention('This browser did not let it be shared');
+    }
+  }
+
+  /** Says something of the result for those who see it and those who don't. */
+  mention(words) {
+    this.note.textContent = `${words}. ${this.description()}`;
+    say(`${this.name}: ${words}`);
   }
 
   showSplit() {
@@ -195,14 +302,15 @@ export class Picture {
   }
 
   discard() {
+    const hasFocus = this.card.contains(document.activeElement);
+    const neighbour = this.card.nextElementSibling ?? this.card.previousElementSibling;
     this.state = 'gone';
     this.request?.abort();
+    this.tell('state');
+    this.card.remove();
     URL.revokeObjectURL(this.source);
     URL.revokeObjectURL(this.after.src);
-    const neighbour = this.card.nextElementSibling ?? this.card.previousElementSibling;
-    this.tell();
-    this.card.remove();
-    (neighbour?.querySelector('.remove') ?? document.getElementById('files')).focus();
+    if (hasFocus) (neighbour?.querySelector('.remove') ?? document.getElementById('files')).focus();
     say(`${this.name} removed`);
   }
 }

@@ -1,0 +1,44 @@
+"""The page in a browser: what tests of it look for, and wait for."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
+
+
+def one(page: webdriver.Chrome | WebElement, selector: str) -> WebElement:
+    """The first element of a CSS selector."""
+    return page.find_element(By.CSS_SELECTOR, selector)
+
+
+def visible(page: webdriver.Chrome, selector: str) -> list[WebElement]:
+    """The elements of a CSS selector that can be seen."""
+    return [element for element in page.find_elements(By.CSS_SELECTOR, selector) if element.is_displayed()]
+
+
+def wait(page: webdriver.Chrome, ready: Callable[[webdriver.Chrome], object]) -> None:
+    """Wait until something is so."""
+    WebDriverWait(page, 60, poll_frequency=0.1).until(ready)
+
+
+def choose(page: webdriver.Chrome, *paths: Path) -> None:
+    """Choose files."""
+    one(page, '#files').send_keys('\n'.join(map(str, paths)))
+
+
+def color(page: webdriver.Chrome, *paths: Path) -> None:
+    """Choose files, press the button, and wait until as many more are in colour."""
+    count = len(visible(page, '.download')) + len(paths)
+    choose(page, *paths)
+    one(page, '#submit').click()
+    wait(page, lambda _: len(visible(page, '.download')) == count)
+
+
+def focus(page: webdriver.Chrome) -> str:
+    """What has the focus: its id, else its class, else the name of its tag."""
+    element = page.switch_to.active_element
+    name = element.get_attribute('id') or (element.get_attribute('class') or '').split(' ')[0]
+    return name or element.tag_name
