@@ -33,11 +33,20 @@ def load(name: epath.PathLike = weights.DEFAULT, checkpoint: str | int | None = 
     return weights_file.read(file)
 
 
+def card(name: epath.PathLike) -> weights.Card | None:
+    """Return what the card of a model says that comes with the package; None of others."""
+    return weights.card(str(name)) if _is_bundled(str(name)) else None
+
+
+def _is_bundled(name: str) -> bool:
+    return name in weights.names() and not Path(name, 'config.json').exists()
+
+
 def _find_file(name: str) -> Path | None:
     """Return the file of a model that is one; None for what must be a run."""
     if name.startswith(hub.PREFIX):
         return _download(name)
-    if name in weights.names() and not Path(name, 'config.json').exists():
+    if _is_bundled(name):
         return weights.path(name)
     path = Path(name).expanduser()
     if path.suffix != '.safetensors' or storage.is_bucket(name):

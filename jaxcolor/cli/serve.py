@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
     except ModuleNotFoundError as error:
         raise missing_package(error, 'jaxcolor serve', 'serve') from error
     from jaxcolor import compilation_cache
+    from jaxcolor.checkpoints.load import card
     from jaxcolor.imaging.photos import Limits
     from jaxcolor.inference.colorizer import Colorizer
 
@@ -89,7 +90,8 @@ def run(arguments: argparse.Namespace) -> int:
     logging.getLogger('jaxcolor').setLevel(logging.INFO)
     compilation_cache.use()
     colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
-    run_server(colorizer, settings, arguments.host, arguments.port, show_token=is_new)
+    where = (arguments.host, arguments.port)
+    run_server(colorizer, settings, *where, card=card(arguments.model), show_token=is_new)
     return 0
 
 

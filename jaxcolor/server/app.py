@@ -17,18 +17,19 @@ from jaxcolor.server.handlers import PAGE, Handlers
 from jaxcolor.server.metrics import Metrics
 from jaxcolor.server.middleware import ResponseMiddleware
 from jaxcolor.server.settings import Settings
+from jaxcolor.weights import Card
 
 _SHUTDOWN_SECONDS = 10.0  # that the device may take to end, once nobody waits for it
 
 
-def create_app(colorizer: Colorizer, settings: Settings) -> Starlette:
-    """Return the application; `app.state.handlers` is its `Handlers`.
+def create_app(colorizer: Colorizer, settings: Settings, card: Card | None = None) -> Starlette:
+    """Return the application; `app.state.handlers` is its `Handlers`. `card` is the model's, if it has one.
 
     It compiles what common pictures need as it starts; where that fails, `app.state.warm_up` holds the error. Once it
     has ended, `app.state.closed` tells whether the device's thread has too.
     """
     metrics = Metrics()
-    handlers = Handlers(colorizer, settings, metrics)
+    handlers = Handlers(colorizer, settings, metrics, card)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:

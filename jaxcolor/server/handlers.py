@@ -22,6 +22,7 @@ from jaxcolor.server.metrics import CONTENT_TYPE, Metrics
 from jaxcolor.server.openapi import LEFT_OUT
 from jaxcolor.server.settings import Settings
 from jaxcolor.server.worker import Result, Worker
+from jaxcolor.weights import Card
 
 _LOG = logging.getLogger(__name__)
 
@@ -39,8 +40,9 @@ class Handlers:
       draining: whether new ones are turned away.
     """
 
-    def __init__(self, colorizer: Colorizer, settings: Settings, metrics: Metrics):
+    def __init__(self, colorizer: Colorizer, settings: Settings, metrics: Metrics, card: Card | None = None):
         self._colorizer, self._settings, self._metrics = colorizer, settings, metrics
+        self._card = card._asdict() if card else None
         self._memory = uploads.Memory(settings.upload_memory)
         self._tasks: set[asyncio.Task[Result]] = set()
         self.worker = Worker(colorizer, settings, metrics)
@@ -48,9 +50,9 @@ class Handlers:
         self.draining = False
 
     async def model(self, request: Request) -> Response:
-        """Tell what the model is, and the limits of a picture."""
-        photo = self._settings.photo
-        return JSONResponse({**self._colorizer.describe(), 'limits': {'bytes': photo.bytes, 'pixels': photo.pixels}})
+        """Tell what the model is and what it is bad at, and the limits of a picture."""
+        limits = {'bytes': self._settings.photo.bytes, 'pixels': self._settings.photo.pixels}
+        return JSONResponse({**self._colorizer.describe(), 'card': self._card, 'limits': limits})
 
     async def healthz(self, request: Request) -> Response:
         """Tell whether the process lives."""

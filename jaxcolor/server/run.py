@@ -19,6 +19,7 @@ from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.server.access import network
 from jaxcolor.server.app import create_app
 from jaxcolor.server.settings import Settings
+from jaxcolor.weights import Card
 
 _LOG = logging.getLogger(__name__)
 
@@ -31,10 +32,19 @@ _HEAD_BYTES = 2**16
 _ANSWER_SECONDS = 300.0  # that a client may take to receive an answer
 
 
-def run(colorizer: Colorizer, settings: Settings, host: str, port: int, *, show_token: bool = False) -> None:
+def run(
+    colorizer: Colorizer,
+    settings: Settings,
+    host: str,
+    port: int,
+    *,
+    card: Card | None = None,
+    show_token: bool = False,
+) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is under way and return.
 
     Args:
+      card: the model's, if it has one.
       show_token: in the address that is printed, by which the page has it.
       host: a name or an address of this machine.
       port: 0 for any that is free; the line printed names it.
@@ -44,7 +54,7 @@ def run(colorizer: Colorizer, settings: Settings, host: str, port: int, *, show_
       KeyboardInterrupt: it was SIGINT.
       Exception: what kept the model from being compiled.
     """
-    app = create_app(colorizer, settings)
+    app = create_app(colorizer, settings, card)
     with listen(host, port) as listener:
         config = uvicorn.Config(
             app,

@@ -24,6 +24,14 @@ class Entry(NamedTuple):
         )
 
 
+class Card(NamedTuple):
+    """What the card of a model says to those who use it."""
+
+    name: str
+    summary: str  # its title
+    bad_at: str  # the first paragraph of that section
+
+
 def names() -> list[str]:
     """Return the names of the models."""
     return sorted(file.stem for file in _FOLDER.glob('*.safetensors'))
@@ -42,5 +50,12 @@ def entry(name: str) -> Entry:
     with safe_open(file, framework='numpy') as tensors:
         shapes = {key: tensors.get_slice(key).get_shape() for key in tensors.keys()}  # noqa: SIM118
     parameters = sum(math.prod(shape) for key, shape in shapes.items() if key.startswith('params/'))
-    title = file.with_suffix('.md').read_text(encoding='utf-8').splitlines()[0]
-    return Entry(name, file, parameters, title.partition(': ')[2])
+    return Entry(name, file, parameters, card(name).summary)
+
+
+def card(name: str) -> Card:
+    """Return what the card of a model says."""
+    text = path(name).with_suffix('.md').read_text(encoding='utf-8')
+    title = text.partition('\n')[0].partition(': ')[2]
+    paragraph = text.partition('\n## What it is bad at\n\n')[2].partition('\n\n')[0]
+    return Card(name, title, paragraph.replace('\n', ' '))

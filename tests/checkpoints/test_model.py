@@ -9,7 +9,7 @@ from safetensors.numpy import load_file, save_file
 from jaxcolor import Colorizer, cli, compilation_cache, weights
 from jaxcolor import config as configs
 from jaxcolor.checkpoints import weights_file
-from jaxcolor.checkpoints.load import load
+from jaxcolor.checkpoints.load import card, load
 from jaxcolor.errors import UserError
 
 SMALL = {'depth': 2, 'filters': 2, 'dropout_layers': 0}
@@ -132,9 +132,12 @@ def test_a_run_goes_before_a_model_of_the_same_name(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / 'photos').symlink_to(run)
     assert load('photos').generator.__class__.__name__ == 'UNet'
+    assert card('photos') is None
     (tmp_path / 'photos').unlink()
     (tmp_path / 'photos').mkdir()  # of pictures
     assert load('photos').generator.__class__.__name__ == 'EfficientNetUNet'
+    assert card('photos').summary == 'photographs of any kind, a U-Net on EfficientNet-Lite0'
+    assert card('photos').bad_at.startswith('Interiors, crowds and dark') and '\n' not in card('photos').bad_at
 
 
 @pytest.fixture

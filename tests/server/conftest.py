@@ -19,9 +19,12 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
+import uvicorn
 from PIL import Image
+from starlette.applications import Starlette
 
 from jaxcolor import Colorizer
+from jaxcolor.server import run
 
 if TYPE_CHECKING:
     from selenium import webdriver
@@ -127,6 +130,26 @@ def server(model: Path) -> Iterator[ServerProcess]:
 @pytest.fixture(scope='session')
 def serve() -> Callable[..., contextlib.AbstractContextManager[ServerProcess]]:
     return serve_model
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[[Starlette], tuple[run.Server, str]]]:
+    """Returns a function that runs an application in a thread of this process: the server and its address."""
+    started: list[tuple[run.Server, threading.Thread, socket.socket]] = []
+
+    def serve(app: Starlette) -> tuple[run.Server, str]:
+        listener = run.listen('127.0.0.1', 0)
+        server = run.Server(uvicorn.Config(app, log_config=None, ws='none', lifespan='on'), app, drain_timeout=30)
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        started.append((server, thread, listener))
+        return server, f'http://127.0.0.1:{listener.getsockname()[1]}'
+
+    yield serve
+    for server, thread, listener in started:
+        server.handle_exit(signal.SIGTERM, None)
+        thread.join()
+        listener.close()
 
 
 @pytest.fixture

@@ -2,43 +2,17 @@
 
 import logging
 import re
-import signal
-import socket
-import threading
 import time
-from collections.abc import Callable, Iterator
 
 import httpx
 import numpy as np
 import pytest
-import uvicorn
-from starlette.applications import Starlette
 
 from jaxcolor import Colorizer
 from jaxcolor.inference.colorizer import Options
-from jaxcolor.server import run, worker
+from jaxcolor.server import worker
 from jaxcolor.server.app import create_app
 from jaxcolor.server.settings import Settings
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[[Starlette], tuple[run.Server, str]]]:
-    """Returns a function that runs an application in a thread of this process: the server and its address."""
-    started: list[tuple[run.Server, threading.Thread, socket.socket]] = []
-
-    def serve(app: Starlette) -> tuple[run.Server, str]:
-        listener = run.listen('127.0.0.1', 0)
-        server = run.Server(uvicorn.Config(app, log_config=None, ws='none', lifespan='on'), app, drain_timeout=30)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        started.append((server, thread, listener))
-        return server, f'http://127.0.0.1:{listener.getsockname()[1]}'
-
-    yield serve
-    for server, thread, listener in started:
-        server.handle_exit(signal.SIGTERM, None)
-        thread.join()
-        listener.close()
 
 
 def _wait_until_ready(url: str) -> None:

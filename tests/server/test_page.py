@@ -14,6 +14,10 @@ from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from jaxcolor import weights
+from jaxcolor.server.app import create_app
+from jaxcolor.server.settings import Settings
+
 
 def test_from_photograph_to_download(page, photograph):
     choose(page, photograph)
@@ -142,6 +146,18 @@ def test_a_token_is_asked_for_or_taken_from_the_address(browser, model, serve, p
         one(browser, '.retry').click()
         wait(browser, lambda _: one(browser, '#submit').text == 'All in colour')
         browser.get_log('browser')  # of the answers 401, which are none of other tests' business
+
+
+def test_says_which_model_it_is_and_what_that_is_bad_at(browser, page, colorizer, start):
+    """In the words of its card, where it has one."""
+    assert one(page, '#model').text.startswith('The model: unet, 0.0 million parameters, step ')
+    _, url = start(create_app(colorizer, Settings(), weights.card('photos')))
+    browser.get(url)
+    wait(browser, lambda _: one(browser, '#model').text)
+    text = one(browser, '#model').text
+    assert text.startswith('The model: photos, photographs of any kind, a U-Net on EfficientNet-Lite0; ')
+    assert 'What it is bad at: Interiors, crowds and dark pictures come out brown, as if in sepia; strong' in text
+    assert text.endswith('.')
 
 
 def test_dropped_and_pasted_photographs_are_chosen(page):

@@ -198,14 +198,20 @@ function askForToken(wanted) {
   drop.hidden = wanted;
 }
 
+/** Which model it is, and what it is bad at, if its card says so. */
+function introduction({ card, generator, parameters, step }) {
+  const size = `${(parameters / 1e6).toFixed(1)} million parameters, step ${step.toLocaleString('en')}`;
+  if (!card) return `The model: ${generator}, ${size}. Colours are guesses.`;
+  return `The model: ${card.name}, ${card.summary}; ${size}. Colours are guesses. What it is bad at: ${card.bad_at}`;
+}
+
 /** Asks what the model is; the page works without, but for a token. Resolves to what failed, if anything did. */
 async function introduce(token) {
   try {
     const model = Picture.model = await connect(token);
     askForToken(false);
     for (const picture of pictures) picture.showTools();
-    element('model').textContent = `Model: ${model.generator}, ${(model.parameters / 1e6).toFixed(1)} million `
-      + `parameters, step ${model.step.toLocaleString('en')}`;
+    element('model').textContent = introduction(model);
     return null;
   } catch (error) {
     askForToken(Boolean(error.wantsToken));
