@@ -5,7 +5,6 @@ import { Picture } from './picture.js';
 import { say } from './say.js';
 import * as store from './store.js';
 import { view } from './viewer.js';
-import { zip } from './zip.js';
 
 const element = (id) => document.getElementById(id);
 const list = element('pictures');
@@ -124,6 +123,7 @@ downloadAll.addEventListener('click', async () => {
   const hints = Object.fromEntries(done.filter((one) => one.hints.length).map((one) => [one.name, one.hints]));
   if (Object.keys(hints).length) files.push({ name: 'hints.json', blob: new Blob([JSON.stringify(hints)]) });
   try {
+    const { zip } = await import('./zip.js'); // not before it is needed
     const blob = await zip(files, (count) => { kept.textContent = `Packing ${count} of ${files.length}`; });
     const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: 'in-colour.zip' });
     link.click();

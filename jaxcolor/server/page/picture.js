@@ -81,7 +81,7 @@ export class Picture {
     this.after.alt = `${this.name}, in colour`;
     this.button('expand', `Enlarge ${this.name}`, () => this.tell('view'));
     this.button('cancel', `Cancel ${this.name}`, () => this.stop());
-    this.button('retry', `Try ${this.name} again`, () => this.colour());
+    this.button('retry', `Try again: ${this.name}`, () => this.colour());
     this.button('copy', `Copy ${this.name} in colour`, () => this.toClipboard());
     this.button('share', `Share ${this.name} in colour`, () => this.toOthers());
     this.button('remove', `Remove ${this.name}`, () => this.discard());

@@ -2,6 +2,7 @@
 
 const MOST_BYTES = 2 ** 32 - 1; // beyond is ZIP64, which not every system opens
 const MOST_FILES = 2 ** 16 - 1;
+const PIECE = 2 ** 22; // bytes that are in memory at a time
 const UTF8_NAMES = 0x0800;
 const DOS_DAY = (1 << 5) | 1; // 1 January 1980, so that the same files make the same archive
 
@@ -13,9 +14,9 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, value) => {
 /** Resolves to the CRC-32 of a blob, of which only a piece at a time is in memory. */
 async function crc32(blob) {
   let crc = ~0;
-  const reader = blob.stream().getReader();
-  for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
-    for (const byte of piece.value) crc = TABLE[(crc ^ byte) & 255] ^ (crc >>> 8);
+  for (let start = 0; start < blob.size; start += PIECE) {
+    const bytes = new Uint8Array(await blob.slice(start, start + PIECE).arrayBuffer());
+    for (let at = 0; at < bytes.length; at += 1) crc = TABLE[(crc ^ bytes[at]) & 255] ^ (crc >>> 8);
   }
   return ~crc >>> 0;
 }
