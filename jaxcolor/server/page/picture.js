@@ -88,6 +88,7 @@ export class Picture {
     this.tools = Picture.tools.map(({ label, when, act }) => {
       const button = document.createElement('button');
       button.type = 'button';
+      button.className = 'tool';
       button.textContent = label;
       button.setAttribute('aria-label', `${label}: ${this.name}`);
       button.addEventListener('click', () => act(this));
