@@ -27,6 +27,7 @@ from jaxcolor.imaging.read_any import read_any
 from jaxcolor.inference import likely, network, rendering, white_balance
 from jaxcolor.inference import hints as color_hints
 from jaxcolor.inference.hints import Hint
+from jaxcolor.inference.likely import Spot
 from jaxcolor.inference.network import LONGEST, Plan, Shapes, SmallCopy
 from jaxcolor.inference.render import Place
 from jaxcolor.inference.rendering import Program, Rendering
@@ -309,6 +310,10 @@ class Colorizer:
         Raises:
           UserError: no picture, no such place, or a model that says no distribution.
         """
+        return self.likely_colors_at(self.look(image, x, y, hints), count)
+
+    def look(self, image: Any, x: float | int, y: float | int, hints: Any = ()) -> Spot:
+        """Return what the network has to see of a picture to say what is likely at a place; see `likely_colors`."""
         if not (isinstance(self.space, Palette) and self.takes_hints):
             known = 'only palettes whose generator takes hints say how likely colours are'
             raise UserError(f'likely_colors: {known}, not {self.config.generator.name} in {self.space.name}')
@@ -319,10 +324,15 @@ class Colorizer:
         (copy,) = self.small_copies(pixels, Options(), given)
         if copy.hints is None:
             copy = copy._replace(hints=color_hints.draw([], height, width, copy))
+        return Spot(copy, *color_hints.locate(place, height, width, copy.plan))
+
+    def likely_colors_at(self, spot: Spot, count: int = 8) -> list[tuple[str, float]]:
+        """Return what `likely_colors` does, of what `look` returned."""
+        copy, row, column = spot
         _, output = self._apply([copy], Options(), 1, 0)
-        row, column = color_hints.locate(place, height, width, copy.plan)
         ((lightness, *_),) = color_hints.to_lab(copy.pixels[row, column][None])
         logits = likely.logits_at(np.asarray(output)[0], row / copy.plan.shape[0], column / copy.plan.shape[1])
+        assert isinstance(self.space, Palette)  # or there were no spot
         colors, shares = likely.few(logits, np.asarray(likely.classes(lightness, space=self.space)), count)
         return list(zip(likely.to_hex(colors), shares.tolist(), strict=True))
 

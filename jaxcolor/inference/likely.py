@@ -2,6 +2,7 @@
 
 import dataclasses
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,10 +11,19 @@ from jaxtyping import Array, Float
 
 from jaxcolor.color.palette import Palette
 from jaxcolor.inference import render, rendering
+from jaxcolor.inference.network import SmallCopy
 
 _APART = 9.0  # of colours whose chroma C is ln(1 + 0.045 C) / 0.045, where equal steps look alike (CIEDE2000)
 _MOST = 64
 _LEAST = 0.005  # probability of what is worth showing
+
+
+class Spot(NamedTuple):
+    """A place of a picture: where it is in what the network sees, with the hints that are given."""
+
+    copy: SmallCopy
+    row: int
+    column: int
 
 
 @partial(jax.jit, static_argnames='space')

@@ -41,6 +41,7 @@ def create_app(colorizer: Colorizer, settings: Settings, card: Card | None = Non
     app = Starlette(
         routes=[
             Route('/v1/colorize', handlers.colorize, methods=['POST']),
+            Route('/v1/colors', handlers.colors, methods=['POST']),
             Route('/v1/model', handlers.model),
             Route('/healthz', handlers.healthz),
             Route('/readyz', handlers.readyz),

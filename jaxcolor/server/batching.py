@@ -2,10 +2,10 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from jaxcolor.server.metrics import Metrics
 from jaxcolor.server.programs import Program, Programs
 
 _RANKS = (2**20, 2**24)  # pixels, from which on a picture lets smaller ones pass
+_T = TypeVar('_T')
 _SHARE = 0.25  # of the time of smaller ones that larger ones have meanwhile, or they might wait for ever
 
 
@@ -33,7 +34,8 @@ class _Job:
     options: Options
     copies: Sequence[SmallCopy]
     programs: list[Program]
-    result: Future[Colored] = field(default_factory=Future)
+    question: Callable[[], Any] | None = None  # of one step, in place of a picture in colour
+    result: Future[Any] = field(default_factory=Future)
     work: Rendering | None = None  # once it has been through the network
     seconds: float = 0.0
 
@@ -79,12 +81,12 @@ class Batcher:
           The future of the picture in colour; cancelled, it takes no more of the device's time.
         """
         programs = self.programs.needed(copies[0], pixels.shape[2], pixels.dtype.name)
-        job = _Job(pixels, options, copies, programs)
-        self.programs.demand(programs)
-        with self._changed:
-            self._jobs.append(job)
-            self._changed.notify()
-        return job.result
+        return self._enqueue(_Job(pixels, options, copies, programs))
+
+    def ask(self, copy: SmallCopy, question: Callable[[], _T]) -> Future[_T]:
+        """Enqueue what takes one step: something about a picture, by the network's program for its small copy."""
+        programs: list[Program] = [*self.programs.networks([copy.plan.shape], hints=copy.hints is not None)]
+        return self._enqueue(_Job(copy.pixels, Options(), [copy], programs, question))
 
     def close(self, timeout: float) -> bool:
         """Drop what waits and end both threads; return whether they ended within `timeout` seconds."""
@@ -96,6 +98,13 @@ class Batcher:
             self._changed.notify()
         self._thread.join(timeout)
         return self.programs.close(max(0.0, end - time.monotonic())) and not self._thread.is_alive()
+
+    def _enqueue(self, job: _Job) -> Future[Any]:
+        self.programs.demand(job.programs)
+        with self._changed:
+            self._jobs.append(job)
+            self._changed.notify()
+        return job.result
 
     def _notify(self) -> None:
         with self._changed:
@@ -121,23 +130,29 @@ class Batcher:
         self._credit = {rank: self._credit.get(rank, 0.0) for rank in sorted({job.rank for job in ready})}
         rank = max((rank for rank, credit in self._credit.items() if credit > 0), default=min(self._credit))
         first = next(job for job in ready if job.rank == rank)
-        if first.work is not None:
+        if first.work is not None or first.question is not None:
             return [first]
         others = [
             job
             for job in ready
-            if job is not first and job.work is None and job.rank == rank and job.kind == first.kind
+            if job is not first
+            and job.work is None
+            and job.question is None
+            and job.rank == rank
+            and job.kind == first.kind
         ]
         return [first, *others][: self.programs.batches[-1]]
 
     def _step(self, jobs: list[_Job]) -> None:
         start = time.perf_counter()
+        work, question, answer = jobs[0].work, jobs[0].question, None
         try:
-            if (work := jobs[0].work) is None:
+            if question is not None:
+                answer = question()
+            elif work is None:
                 self._predict(jobs)
-                ended = False
-            else:
-                ended = not work.step()
+            elif not work.step():
+                answer = work.result
         except Exception as error:
             if len(jobs) == 1:
                 if jobs[0].result.set_running_or_notify_cancel():
@@ -150,8 +165,8 @@ class Batcher:
         for job in jobs:
             job.seconds += seconds / len(jobs)
         self._charge(jobs[0].rank, seconds)
-        if work is not None and ended and jobs[0].result.set_running_or_notify_cancel():
-            jobs[0].result.set_result(Colored(work.result, jobs[0].seconds))
+        if answer is not None and jobs[0].result.set_running_or_notify_cancel():
+            jobs[0].result.set_result(answer if question else Colored(answer, jobs[0].seconds))
 
     def _charge(self, rank: int, seconds: float) -> None:
         for other in self._credit:

@@ -6,15 +6,16 @@ import logging
 import secrets
 import time
 import traceback
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
+from jaxcolor.inference import variants
 from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.server import openapi, schemas, uploads
 from jaxcolor.server.errors import STATUSES, InternalError, ResultTimeoutError, UnavailableError, UploadTimeoutError
@@ -27,6 +28,7 @@ from jaxcolor.weights import Card
 _LOG = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / 'page'
+_T = TypeVar('_T')
 _SUFFIXES = {'PNG': '.png', 'JPEG': '.jpg', 'WEBP': '.webp'}
 
 
@@ -44,15 +46,16 @@ class Handlers:
         self._colorizer, self._settings, self._metrics = colorizer, settings, metrics
         self._card = card._asdict() if card else None
         self._memory = uploads.Memory(settings.upload_memory)
-        self._tasks: set[asyncio.Task[Result]] = set()
+        self._tasks: set[asyncio.Future[Any]] = set()
         self.worker = Worker(colorizer, settings, metrics)
         self.active = 0
         self.draining = False
 
     async def model(self, request: Request) -> Response:
-        """Tell what the model is and what it is bad at, and the limits of a picture."""
+        """Tell what the model is and what it is bad at, options of plausible colourings, and limits of a picture."""
         limits = {'bytes': self._settings.photo.bytes, 'pixels': self._settings.photo.pixels}
-        return JSONResponse({**self._colorizer.describe(), 'card': self._card, 'limits': limits})
+        others = {'variants': variants.of(self._colorizer), 'card': self._card, 'limits': limits}
+        return JSONResponse({**self._colorizer.describe(), **others})
 
     async def healthz(self, request: Request) -> Response:
         """Tell whether the process lives."""
@@ -82,55 +85,71 @@ class Handlers:
 
         Raises one of `errors.STATUSES` where it can't.
         """
+        async with self._receive(request) as (upload, reservation, seconds):
+            options = schemas.parse(schemas.ColorizeOptions, request.query_params, upload.fields)
+            wanted = options.for_colorizer(self._colorizer)
+            work = self.worker.colorize(upload.content, wanted, options.pillow_format, options.hints)
+            result = await self._wait(work, request.receive)
+            reservation.release()
+            reservation.add(len(result.content))  # for as long as the client takes to receive it
+            return _HeldResponse(reservation, result, upload.name, {'upload': seconds, **result.seconds})
+
+    async def colors(self, request: Request) -> Response:
+        """Tell which colours are likely at a place of a picture, for hints.
+
+        Raises one of `errors.STATUSES` where it can't.
+        """
+        async with self._receive(request) as (upload, reservation, _):
+            place = schemas.parse(schemas.ColorsOptions, request.query_params, upload.fields)
+            work = self.worker.likely_colors(upload.content, place.x, place.y, place.hints)
+            colors = await self._wait(work, request.receive)
+            reservation.release()
+            answer = [{'color': color, 'share': round(share, 4)} for color, share in colors]
+            return JSONResponse({'colors': answer}, headers={'Cache-Control': 'no-store'})
+
+    def _check_draining(self) -> None:
+        if self.draining:
+            raise UnavailableError('the server is shutting down', retry_after=10)
+
+    @contextlib.asynccontextmanager
+    async def _receive(self, request: Request) -> AsyncIterator[tuple[uploads.Upload, uploads.Reservation, float]]:
+        """Yield a request's upload, what it is charged to, and its seconds; whoever answers gives back the charge.
+
+        What goes wrong meanwhile becomes one of `errors.STATUSES`.
+        """
         self._check_draining()
         self.worker.check_capacity()  # before the body: a client that is turned away need not send it
         reservation = uploads.Reservation(self._memory)
+        self._count_active(1)
         try:
-            with self._track_active():
-                result, name, seconds = await self._colorize(request, reservation)
-            reservation.release()
-            reservation.add(len(result.content))  # for as long as the client takes to receive it
-            return _HeldResponse(reservation, result, name, seconds)
+            start = time.perf_counter()
+            upload = await self._upload(request, reservation)
+            seconds = time.perf_counter() - start
+            self._metrics.stage.labels('upload').observe(seconds)
+            yield upload, reservation, seconds
         except BaseException as error:
             reservation.release()
             if isinstance(error, tuple(STATUSES)) or not isinstance(error, Exception):
                 raise
             number = _log(error)
             raise InternalError(f'something went wrong here; the log tells more of error {number}') from error
-
-    def _check_draining(self) -> None:
-        if self.draining:
-            raise UnavailableError('the server is shutting down', retry_after=10)
-
-    @contextlib.contextmanager
-    def _track_active(self) -> Iterator[None]:
-        self.active += 1
-        self._metrics.active.set(self.active)
-        try:
-            yield
         finally:
-            self.active -= 1
-            self._metrics.active.set(self.active)
+            self._count_active(-1)
 
-    async def _colorize(
-        self, request: Request, reservation: uploads.Reservation
-    ) -> tuple[Result, str, dict[str, float]]:
-        start = time.perf_counter()
+    def _count_active(self, requests: int) -> None:
+        self.active += requests
+        self._metrics.active.set(self.active)
+
+    async def _upload(self, request: Request, reservation: uploads.Reservation) -> uploads.Upload:
         limit = self._settings.upload_timeout
         try:
             async with asyncio.timeout(limit):
-                upload = await uploads.read(request, self._settings.photo.bytes, reservation)
+                return await uploads.read(request, self._settings.photo.bytes, reservation)
         except TimeoutError as error:
             raise UploadTimeoutError(f'the picture did not arrive within {limit} s') from error
-        seconds = {'upload': time.perf_counter() - start}
-        self._metrics.stage.labels('upload').observe(seconds['upload'])
-        options = schemas.parse_options(request.query_params, upload.fields)
-        work = self.worker.colorize(upload.content, options.for_colorizer(self._colorizer), options.pillow_format)
-        result = await self._wait(work, request.receive)
-        return result, upload.name, seconds | result.seconds
 
-    async def _wait(self, work: Awaitable[Result], receive: Callable[[], Awaitable[Any]]) -> Result:
-        """Wait for the picture, as long as there is time and somebody waits for it."""
+    async def _wait(self, work: Awaitable[_T], receive: Callable[[], Awaitable[Any]]) -> _T:
+        """Wait for work on a picture, as long as there is time and somebody waits for it."""
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

@@ -4,11 +4,12 @@ import inspect
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import BaseModel
 from starlette.routing import BaseRoute, Route
 
 from jaxcolor import server
 from jaxcolor.server.errors import STATUSES
-from jaxcolor.server.schemas import ColorizeOptions
+from jaxcolor.server.schemas import ColorizeOptions, ColorsOptions
 from jaxcolor.server.uploads import PICTURE
 
 LEFT_OUT = 'Pictures-Left-Out'  # a header of answers
@@ -17,6 +18,10 @@ _FILE = {'type': 'string', 'format': 'binary'}
 _FORMATS = (
     'JPEG, PNG, TIFF, WebP, GIF, BMP, AVIF, JPEG 2000, PPM, TGA, and HEIC and JPEG XL where the server reads them.'
 )
+_FORMS: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {
+    '/v1/colorize': (ColorizeOptions, {'saturation': 1.2, 'format': 'jpeg', 'hints': '[[130, 88, "#8a5a3c"]]'}),
+    '/v1/colors': (ColorsOptions, {'x': 130, 'y': 88}),
+}
 _EXAMPLES = {
     400: 'the form ends before its last boundary: the upload was cut short',
     401: "this server wants its token; send the header 'Authorization: Bearer TOKEN'",
@@ -42,8 +47,8 @@ def document(routes: Iterable[BaseRoute], root_path: str) -> dict[str, Any]:
                 'summary': _first_line(route.endpoint),
                 'responses': {200: {'description': 'OK', 'content': content}},
             }
-            if route.path == '/v1/colorize':
-                operation |= {'responses': responses(), **_request()}
+            if route.path in _FORMS:
+                operation |= {'responses': responses(route.path), **_request(route.path)}
             paths[route.path] = {method.lower(): operation for method in (route.methods or ()) if method != 'HEAD'}
     info = {'title': 'jaxcolor', 'version': '1', 'summary': _first_line(server)}
     return {
@@ -56,8 +61,8 @@ def document(routes: Iterable[BaseRoute], root_path: str) -> dict[str, Any]:
     }
 
 
-def responses() -> dict[int, dict[str, Any]]:
-    """Return the answers to a picture and an example of each."""
+def responses(path: str) -> dict[int, dict[str, Any]]:
+    """Return the answers to a form with a picture and an example of each."""
     picture = {
         'description': 'The picture in colour, of the same size.',
         'content': {f'image/{name}': {'schema': _FILE} for name in ('png', 'jpeg', 'webp')},
@@ -77,6 +82,23 @@ def responses() -> dict[int, dict[str, Any]]:
             },
         },
     }
+    color = {
+        'type': 'object',
+        'required': ['color', 'share'],
+        'properties': {
+            'color': {'type': 'string', 'description': "At the place's own lightness."},
+            'share': {'type': 'number', 'description': 'Its probability, 0 to 1.'},
+        },
+    }
+    colors = {
+        'description': 'The likeliest colours, at most 8, the likeliest first.',
+        'content': {
+            'application/json': {
+                'schema': {'type': 'object', 'properties': {'colors': {'type': 'array', 'items': color}}},
+                'example': {'colors': [{'color': '#8a5a3c', 'share': 0.41}, {'color': '#6e6964', 'share': 0.22}]},
+            }
+        },
+    }
     reason = {'type': 'object', 'required': ['detail'], 'properties': {'detail': {'type': 'string'}}}
     errors = {
         status: {
@@ -86,17 +108,19 @@ def responses() -> dict[int, dict[str, Any]]:
         for kind, status in STATUSES.items()
         if status in _EXAMPLES
     }
-    return {200: picture, **errors}
+    return {200: colors if path == '/v1/colors' else picture, **errors}
 
 
-def _request() -> dict[str, Any]:
+def _request(path: str) -> dict[str, Any]:
     """Return the form, and the same options as parameters of the query."""
-    options = ColorizeOptions.model_json_schema()['properties']
+    kind, example = _FORMS[path]
+    schema = kind.model_json_schema()
+    options = schema['properties']
     form = {
         'type': 'object',
         'required': [PICTURE],
         'properties': {PICTURE: {**_FILE, 'description': _FORMATS}, **options},
-        'example': {PICTURE: '(the bytes of harbour.jpg)', 'saturation': 1.2, 'format': 'jpeg'},
+        'example': {PICTURE: '(the bytes of harbour.jpg)', **example},
     }
     return {
         'requestBody': {'required': True, 'content': {'multipart/form-data': {'schema': form}}},

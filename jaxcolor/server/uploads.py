@@ -19,8 +19,9 @@ from jaxcolor.imaging.errors import TooLargeError, UnsupportedFormatError
 from jaxcolor.server.errors import FormError, UnavailableError
 
 PICTURE = 'image'  # the field that carries it
-_FORM_BYTES = 2**16  # what a form may hold beside the picture
+_FORM_BYTES = 2**17  # what a form may hold beside the picture
 _FIELD_BYTES = 1024
+_LONG_FIELDS = {'hints': 2**16}  # bytes: room for as many as are taken
 _MAX_FIELDS = 16
 _BOUNDARY = re.compile(rb"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")  # RFC 2046, section 5.1.1
 
@@ -139,15 +140,16 @@ class _Parser(MultiPartParser):
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         part, count = self._current_part, end - start
+        limit = _LONG_FIELDS.get(part.field_name, _FIELD_BYTES)
         if part.field_name == PICTURE:
             if self._picture.tell() + count > self._max_bytes:
                 raise _too_large(self._max_bytes)
             self._reservation.add(count)
             self._picture.write(memoryview(data)[start:end])
-        elif len(part.data) + count > _FIELD_BYTES and self._is_misnamed(part.field_name):
+        elif len(part.data) + count > limit and self._is_misnamed(part.field_name):
             raise _without_picture(part.field_name)
-        elif len(part.data) + count > _FIELD_BYTES:
-            raise UserError(f'the field {_short(part.field_name)!r} is longer than {_FIELD_BYTES} bytes')
+        elif len(part.data) + count > limit:
+            raise UserError(f'the field {_short(part.field_name)!r} is longer than {limit} bytes')
         else:
             super().on_part_data(data, start, end)
 

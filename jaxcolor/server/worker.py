@@ -7,7 +7,7 @@ import io
 import math
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
@@ -15,6 +15,8 @@ from jaxcolor.imaging import formats, photos
 from jaxcolor.imaging.errors import TooLargeError
 from jaxcolor.imaging.photos import Photo
 from jaxcolor.inference.colorizer import Colorizer, Options
+from jaxcolor.inference.hints import Hint
+from jaxcolor.inference.likely import Spot
 from jaxcolor.inference.network import SmallCopy
 from jaxcolor.server.batching import Batcher
 from jaxcolor.server.errors import UnavailableError
@@ -72,27 +74,43 @@ class Worker:
         if self._places_taken >= self._settings.queue:
             raise UnavailableError('the server is busy; try again soon', _retry_after(self._latency))
 
-    async def colorize(self, content: bytes, options: Options, format_name: str | None) -> Result:
+    async def colorize(
+        self, content: bytes, options: Options, format_name: str | None, hints: Sequence[Hint] = ()
+    ) -> Result:
         """Colour a file.
 
         Args:
           content: of the file.
           options: that the model has; see `Colorizer.check`.
           format_name: of the result, Pillow's; left out, the file's own where every browser shows it, else PNG.
+          hints: colours of some of its places.
 
         Raises:
           UnavailableError: no place is free, or those before it will take all the time that there is.
           TooLargeError: by its header it would take too long, or too many pixels.
           PhotoError: the file can't be read as a picture.
+          UserError: hints outside the picture, or that the model does not take.
         """
-        self.check_capacity()
-        self._occupy(1)
-        start = time.perf_counter()
-        try:
-            return await self._colorize(content, options, format_name)
-        finally:
-            self._occupy(-1)
-            self._latency = time.perf_counter() - start
+        seconds: dict[str, float] = {}
+        async with self._place(content) as (lane, count), lane.hold(count):
+            photo, copies = await self._on(lane, 'decode', seconds, self._decode, content, options, hints)
+            with self._timed('model', seconds):
+                colored = await _finished(self._batcher.submit(photo.pixels, options, copies))
+            format_name = format_name or (photo.format if photo.format in _BROWSER_FORMATS else 'PNG')
+            encoded = await self._on(lane, 'encode', seconds, photos.encode, photo, colored.pixels, format_name)
+        if count >= _MEASURED:
+            self._pace += (seconds['decode'] + colored.seconds + seconds['encode'] - self._pace * count) / count / 4
+        self._metrics.pixels.inc(count)
+        return Result(encoded, format_name, photo.others, seconds)
+
+    async def likely_colors(self, content: bytes, x: float, y: float, hints: Sequence[Hint]) -> list[tuple[str, float]]:
+        """Return what `Colorizer.likely_colors` does of a file; raises what `colorize` does."""
+        seconds: dict[str, float] = {}
+        async with self._place(content) as (lane, count):
+            async with lane.hold(count):
+                place = await self._on(lane, 'decode', seconds, self._look, content, x, y, hints)
+            with self._timed('model', seconds):
+                return await _finished(self._batcher.ask(place.copy, lambda: self._colorizer.likely_colors_at(place)))
 
     def close(self, timeout: float) -> bool:
         """Drop what waits and end the threads; return whether the device's ended within `timeout` seconds."""
@@ -100,26 +118,22 @@ class Worker:
             lane.pool.shutdown(wait=False, cancel_futures=True)
         return self._batcher.close(timeout)
 
-    async def _colorize(self, content: bytes, options: Options, format_name: str | None) -> Result:
-        seconds: dict[str, float] = {}
-        width, height = await _finished(self._small.pool.submit(_size, content, self._settings.photo))
-        count = width * height
-        self._check_work(width, height)
-        lane = self._large if count >= _LARGE else self._small
-        self._pixels += count
+    @contextlib.asynccontextmanager
+    async def _place(self, content: bytes) -> AsyncIterator[tuple[Lane, int]]:
+        """Take a place for a file; yield the lane for its size, and its pixels by its header."""
+        self.check_capacity()
+        self._occupy(1)
+        start, count = time.perf_counter(), 0
         try:
-            async with lane.hold(count):
-                photo, copies = await self._on(lane, 'decode', seconds, self._decode, content, options)
-                with self._timed('model', seconds):
-                    colored = await _finished(self._batcher.submit(photo.pixels, options, copies))
-                format_name = format_name or (photo.format if photo.format in _BROWSER_FORMATS else 'PNG')
-                encoded = await self._on(lane, 'encode', seconds, photos.encode, photo, colored.pixels, format_name)
+            width, height = await _finished(self._small.pool.submit(_size, content, self._settings.photo))
+            self._check_work(width, height)
+            count = width * height
+            self._pixels += count
+            yield self._large if count >= _LARGE else self._small, count
         finally:
             self._pixels -= count
-        if count >= _MEASURED:
-            self._pace += (seconds['decode'] + colored.seconds + seconds['encode'] - self._pace * count) / count / 4
-        self._metrics.pixels.inc(count)
-        return Result(encoded, format_name, photo.others, seconds)
+            self._occupy(-1)
+            self._latency = time.perf_counter() - start
 
     def _check_work(self, width: int, height: int) -> None:
         """Check that a picture of this size, behind those that are here, is ready in time."""
@@ -135,9 +149,12 @@ class Worker:
         if own + others > self._settings.answer_timeout:
             raise UnavailableError('the server is busy with large pictures; try again soon', _retry_after(others))
 
-    def _decode(self, content: bytes, options: Options) -> tuple[Photo, Sequence[SmallCopy]]:
+    def _decode(self, content: bytes, options: Options, hints: Sequence[Hint]) -> tuple[Photo, Sequence[SmallCopy]]:
         photo = photos.read(content, self._settings.photo)
-        return photo, self._colorizer.small_copies(photo.pixels, options)
+        return photo, self._colorizer.small_copies(photo.pixels, options, hints)
+
+    def _look(self, content: bytes, x: float, y: float, hints: Sequence[Hint]) -> Spot:
+        return self._colorizer.look(photos.read(content, self._settings.photo).pixels, x, y, hints)
 
     def _occupy(self, places: int) -> None:
         self._places_taken += places

@@ -19,12 +19,15 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pytest
-import uvicorn
+from helpers.hinted_palette import obedient_palette
+from helpers.serving import serve_app
 from PIL import Image
 from starlette.applications import Starlette
 
 from jaxcolor import Colorizer
 from jaxcolor.server import run
+from jaxcolor.server.app import create_app
+from jaxcolor.server.settings import Settings
 
 if TYPE_CHECKING:
     from selenium import webdriver
@@ -132,24 +135,21 @@ def serve() -> Callable[..., contextlib.AbstractContextManager[ServerProcess]]:
     return serve_model
 
 
+@pytest.fixture(scope='module')
+def hinted() -> Iterator[tuple[Colorizer, str]]:
+    """A model that takes hints, and the address of a server that has it."""
+    colorizer = obedient_palette()
+    with serve_app(create_app(colorizer, Settings(queue=3, batch_size=1, per_client=8))) as (_, url):
+        while httpx.get(f'{url}/readyz').status_code != 200:
+            time.sleep(0.02)
+        yield colorizer, url
+
+
 @pytest.fixture
 def start() -> Iterator[Callable[[Starlette], tuple[run.Server, str]]]:
     """Returns a function that runs an application in a thread of this process: the server and its address."""
-    started: list[tuple[run.Server, threading.Thread, socket.socket]] = []
-
-    def serve(app: Starlette) -> tuple[run.Server, str]:
-        listener = run.listen('127.0.0.1', 0)
-        server = run.Server(uvicorn.Config(app, log_config=None, ws='none', lifespan='on'), app, drain_timeout=30)
-        thread = threading.Thread(target=server.run, args=([listener],))
-        thread.start()
-        started.append((server, thread, listener))
-        return server, f'http://127.0.0.1:{listener.getsockname()[1]}'
-
-    yield serve
-    for server, thread, listener in started:
-        server.handle_exit(signal.SIGTERM, None)
-        thread.join()
-        listener.close()
+    with contextlib.ExitStack() as stack:
+        yield lambda app: stack.enter_context(serve_app(app))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from helpers.hostile import hostile_files
 from PIL import Image
 
 from jaxcolor.server import openapi
-from jaxcolor.server.schemas import ColorizeOptions
+from jaxcolor.server.schemas import ColorizeOptions, ColorsOptions
 
 
 def _detail(answer: httpx.Response) -> str:
@@ -66,7 +66,7 @@ def test_says_which_pictures_of_a_file_are_left_out(server, picture, colorizer, 
     result = np.asarray(Image.open(io.BytesIO(answer.content)).convert('RGB'))
     difference = result.astype(int) - np.asarray(colorizer(frames[0]))
     assert np.abs(difference).max() <= 1
-    documented = openapi.responses()[200]['headers']['Pictures-Left-Out']
+    documented = openapi.responses('/v1/colorize')[200]['headers']['Pictures-Left-Out']
     assert documented['schema']['type'] == 'integer'
     assert 'pictures-left-out' not in server.post(picture()).headers
 
@@ -89,7 +89,9 @@ def test_takes_options_from_the_query_too(server, picture):
         ({'format': 'gif'}, "format: 'gif' should be 'png', 'jpeg' or 'webp'"),
         ({'vividness': 0.5}, "vividness=0.5: only palettes have one, the space is 'lab'"),
         ({'temperature': 0.5}, "temperature=0.5: only palettes have one, the space is 'lab'"),
-        ({'colour': 'yes'}, "'colour' is not an option; the options are format, saturation"),
+        ({'colour': 'yes'}, "'colour' is not an option; the options are hints, format, saturation"),
+        ({'warmth': -2}, "warmth: '-2' should be greater than or equal to -1"),
+        ({'hints': '[[1, 2, "#102030"]]'}, 'hints: generator.name=unet takes none; leave them out'),
         ({'seed': 'x' * 2000}, "the field 'seed' is longer than 1024 bytes"),
     ],
 )
@@ -243,6 +245,7 @@ def test_model_and_limits(server, colorizer):
     answer = httpx.get(f'{server.url}/v1/model').json()
     limits = answer.pop('limits')
     assert limits == {'bytes': 8 * 2**20, 'pixels': 8_000_000}
+    assert list(answer.pop('variants')) == ['default', 'warm', 'cool']  # others are of palettes
     assert answer == {**colorizer.describe(), 'card': None}
 
 
@@ -278,16 +281,17 @@ def test_openapi_and_docs_agree(server):
     text = httpx.get(f'{server.url}/docs').text
     for path in document['paths']:
         assert f'{path}</code>' in text
-    operation = document['paths']['/v1/colorize']['post']
-    form = operation['requestBody']['content']['multipart/form-data']['schema']
-    assert form['required'] == ['image']
-    assert set(form['properties']) == {'image'} | {parameter['name'] for parameter in operation['parameters']}
-    assert set(form['properties']) == {'image', *ColorizeOptions.model_fields}
-    for name in form['properties']:
-        assert f'<td><code>{name}</code></td>' in text
-    for status, answer in operation['responses'].items():
-        assert status == '200' or f'<td>{status}</td>' in text
-        assert status == '200' or answer['content']['application/json']['example']['detail']
+    for path, kind in (('/v1/colorize', ColorizeOptions), ('/v1/colors', ColorsOptions)):
+        operation = document['paths'][path]['post']
+        form = operation['requestBody']['content']['multipart/form-data']['schema']
+        assert form['required'] == ['image']
+        assert set(form['properties']) == {'image'} | {parameter['name'] for parameter in operation['parameters']}
+        assert set(form['properties']) == {'image', *kind.model_fields}
+        for name in form['properties']:
+            assert f'<td><code>{name}</code></td>' in text
+        for status, answer in operation['responses'].items():
+            assert status == '200' or f'<td>{status}</td>' in text
+            assert status == '200' or answer['content']['application/json']['example']['detail']
     json.dumps(document)
 
 
