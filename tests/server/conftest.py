@@ -139,7 +139,7 @@ def serve() -> Callable[..., contextlib.AbstractContextManager[ServerProcess]]:
 def hinted() -> Iterator[tuple[Colorizer, str]]:
     """A model that takes hints, and the address of a server that has it."""
     colorizer = obedient_palette()
-    with serve_app(create_app(colorizer, Settings(queue=3, batch_size=1, per_client=8))) as (_, url):
+    with serve_app(create_app(colorizer, Settings(batch_size=1))) as (_, url):
         while httpx.get(f'{url}/readyz').status_code != 200:
             time.sleep(0.02)
         yield colorizer, url

@@ -1,9 +1,11 @@
 // Choose, drop or paste photographs; each becomes a card that goes from preview to result in place.
 
 import { connect } from './backend.js';
+import './hints.js';
 import { Picture } from './picture.js';
 import { say } from './say.js';
 import * as store from './store.js';
+import './variants.js';
 import { view } from './viewer.js';
 
 const element = (id) => document.getElementById(id);
@@ -31,7 +33,7 @@ const due = () => [...pictures].filter((picture) => picture.state === 'chosen'
 function colour(chosen) {
   for (const picture of chosen) {
     picture.strength = saturation.value;
-    picture.options.saturation = saturation.value;
+    picture.options = { ...picture.variant, saturation: saturation.value * (picture.variant.saturation ?? 1) };
     picture.colour();
   }
   say(chosen.length === 1 ? `Colouring ${chosen[0].name}` : `Colouring ${chosen.length} photographs`);
@@ -70,6 +72,8 @@ list.addEventListener('state', ({ detail: picture }) => {
   refresh();
 });
 
+list.addEventListener('colour', ({ detail: picture }) => colour([picture])); // it has other hints, or options
+
 list.addEventListener('view', ({ detail: picture }) => {
   const shown = [...pictures].filter((other) => !other.expand.hidden);
   view(picture, (one, step) => shown[shown.indexOf(one) + step]);
@@ -78,9 +82,9 @@ list.addEventListener('view', ({ detail: picture }) => {
 // Results over a reload
 
 list.addEventListener('result', async ({ detail: picture }) => {
-  const { key, file, result, options, hints } = picture;
+  const { key, file, result, options, hints, variant } = picture;
   try {
-    await store.keep({ file, result, options, hints }, key);
+    await store.keep({ file, result, options, hints, variant }, key);
     if (picture.state === 'gone') await store.forget(key); // meanwhile
     kept.textContent = KEPT;
   } catch (error) {
@@ -92,9 +96,9 @@ list.addEventListener('result', async ({ detail: picture }) => {
 });
 
 async function recall() {
-  for (const [key, { file, result, options, hints }] of await store.all()) {
+  for (const [key, { file, result, options, hints, variant = {} }] of await store.all()) {
     const picture = new Picture(file);
-    Object.assign(picture, { key, options, hints, strength: result.strength });
+    Object.assign(picture, { key, options, hints, variant, strength: result.strength });
     await picture.show(result);
   }
 }

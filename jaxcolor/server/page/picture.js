@@ -56,6 +56,7 @@ async function toPNG(blob) {
  *
  * file, name: as chosen.
  * state: 'chosen', 'working', 'done', 'failed' or 'gone'.
+ * variant: those of the options that make a plausible colouring, one of the model's.
  * options: fields of the API that it is coloured by: saturation, vividness, temperature, warmth.
  * hints: [[x, y, '#rrggbb'], …] in its own pixels.
  * result: { blob, name, leftOut, width, height, strength } once it is in colour; strength is that of the slider.
@@ -64,13 +65,17 @@ export class Picture {
   /** What `connect` said of the model. */
   static model = { limits: { bytes: Infinity } };
 
-  /** More buttons of every card, `{ label, when: (picture) => whether it is shown, act: (picture) => {} }`. */
+  /**
+   * More buttons of every card, `{ label, when: (picture) => whether it is shown, act: (picture, button) => {} }`;
+   * `expands` where it opens something below the card, and closes it.
+   */
   static tools = [];
 
   constructor(file) {
     this.file = file;
     this.name = file.name || 'pasted picture';
     this.options = {};
+    this.variant = {};
     this.hints = [];
     this.ratio = 4 / 3; // of width to height, until it is known
     this.card = document.getElementById('picture').content.firstElementChild.cloneNode(true);
@@ -85,13 +90,14 @@ export class Picture {
     this.button('copy', `Copy ${this.name} in colour`, () => this.toClipboard());
     this.button('share', `Share ${this.name} in colour`, () => this.toOthers());
     this.button('remove', `Remove ${this.name}`, () => this.discard());
-    this.tools = Picture.tools.map(({ label, when, act }) => {
+    this.tools = Picture.tools.map(({ label, when, act, expands }) => {
       const button = document.createElement('button');
       button.type = 'button';
       button.className = 'tool';
       button.textContent = label;
       button.setAttribute('aria-label', `${label}: ${this.name}`);
-      button.addEventListener('click', () => act(this));
+      if (expands) button.ariaExpanded = 'false';
+      button.addEventListener('click', () => act(this, button));
       this.copy.before(button);
       return { button, when };
     });
@@ -168,6 +174,7 @@ export class Picture {
     }
     this.before.hidden = true;
     this.placeholder.hidden = false;
+    this.showTools();
   }
 
   /** The result without its colours is what the original looked like. */
