@@ -1,4 +1,4 @@
-"""A trained generator as a file of weights, or a program for other runtimes: StableHLO, SavedModel, ONNX."""
+"""A trained generator as a file of weights, a program for other runtimes (StableHLO, SavedModel, ONNX), or a page."""
 
 import importlib
 import json
@@ -16,8 +16,9 @@ from jaxcolor.export import metadata
 from jaxcolor.export.network import Network
 from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.storage import explain_refusal, write_atomic
+from jaxcolor.weights import Card
 
-_SAVED_MODEL = 'saved_model.pb'  # what makes a folder a SavedModel
+_FOLDERS = {'savedmodel': 'saved_model.pb', 'web': 'site.js'}  # formats that are folders, and a file that each has
 
 
 class Export(NamedTuple):
@@ -32,6 +33,9 @@ class Export(NamedTuple):
         files = self.path.rglob('*') if self.path.is_dir() else [self.path]
         size = sum(file.stat().st_size for file in files if file.is_file()) / 1e6
         description = self.description
+        usage = ''.join(f'\n    {line}' for line in description['usage'])
+        if 'input' not in description:  # a page
+            return f'{self.path} ({size:.1f} MB), described in {self.notes}\n{usage}'
         shapes = ' -> '.join(
             f'{array["name"]} {array["dtype"]} [{", ".join(map(str, array["shape"]))}]'
             for array in (description['input'], description['output'])
@@ -40,23 +44,31 @@ class Export(NamedTuple):
         limits = ''
         if isinstance(sizes, dict):
             limits = f'; h and w multiples of {sizes["multiple_of"]}, {sizes["at_least"]} or more'
-        usage = ''.join(f'\n    {line}' for line in description['usage'])
         described = '' if self.notes == self.path else f', described in {self.notes}'
         return f'{self.path} ({size:.1f} MB){described}\n{shapes}{limits}\n{usage}'
 
 
 def export(
-    colorizer: Colorizer, path: str | Path, file_format: str, *, size: int | None = None, overwrite: bool = False
+    colorizer: Colorizer,
+    path: str | Path,
+    file_format: str,
+    *,
+    size: int | None = None,
+    runtime: str | Path | None = None,
+    card: Card | None = None,
+    overwrite: bool = False,
 ) -> Export:
     """Write the generator, whole or not at all, and a JSON that says what it takes and gives (`describe`).
 
     Args:
       colorizer: whose generator, in inference: norms by their running statistics, no dropout, float32.
       path: `safetensors` writes this file, which says all; `stablehlo` and `onnx` write this file, and
-        `<path>.json` beside it; `savedmodel` writes this folder, with `jaxcolor.json` in it.
-      file_format: `safetensors`, `stablehlo`, `savedmodel` or `onnx`.
+        `<path>.json` beside it; `savedmodel` and `web` write this folder, with `jaxcolor.json` in it.
+      file_format: `safetensors`, `stablehlo`, `savedmodel`, `onnx`, or `web`, a page.
       size: take pictures of size x size alone, which XLA makes faster programs of for CPUs; left out, of any size
         that the network can. The batch may have any size.
+      runtime: for `web`, a file or folder of onnxruntime-web, see `runtime.find`; left out, npm's.
+      card: for `web`, what the model's card says, if it has one.
       overwrite: replace an export that is there.
 
     Raises:
@@ -64,11 +76,15 @@ def export(
         network can't take.
     """
     path = Path(path)
+    if runtime is not None and file_format != 'web':
+        raise UserError(f'--runtime={runtime} does not go with --format={file_format}; leave it out')
     if file_format == 'safetensors':
         return _export_weights(colorizer, path, size, overwrite)
-    folder = file_format == 'savedmodel'
+    if file_format == 'web':
+        return _export_page(colorizer, path, size, None if runtime is None else Path(runtime), card, overwrite)
+    folder = file_format in _FOLDERS
     notes = path / 'jaxcolor.json' if folder else path.with_name(f'{path.name}.json')
-    _check_free(path, notes, folder, overwrite)
+    _check_free(path, notes, _FOLDERS.get(file_format), overwrite)
     network = Network.of(colorizer, size)
     write = _writer(file_format)
     description = metadata.describe(colorizer, network, file_format, path)
@@ -90,10 +106,24 @@ def _export_weights(colorizer: Colorizer, path: Path, size: int | None, overwrit
         raise UserError(f'--size={size} does not go with --format=safetensors, which takes any; leave it out')
     if path.suffix != '.safetensors':
         raise UserError(f'--output={path} would not be known as a model again; use {path.name}.safetensors')
-    _check_free(path, path, False, overwrite)
+    _check_free(path, path, None, overwrite)
     with explain_refusal(path, '--output'):
         write_atomic(path, weights_file.encode(colorizer.config, colorizer.step, colorizer.variables))
     return Export(path, path, metadata.describe(colorizer, Network.of(colorizer), 'safetensors', path))
+
+
+def _export_page(
+    colorizer: Colorizer, path: Path, size: int | None, runtime: Path | None, card: Card | None, overwrite: bool
+) -> Export:
+    if size is not None:
+        raise UserError(f'--size={size} does not go with --format=web, which takes any; leave it out')
+    notes = path / 'jaxcolor.json'
+    _check_free(path, notes, _FOLDERS['web'], overwrite)
+    write = _writer('web')
+    with explain_refusal(path, '--output'), _without_paths(), _atomic_folder(path) as temporary:
+        description = metadata.describe_page(path) | write(Network.of(colorizer), colorizer, temporary, runtime, card)
+        (temporary / notes.name).write_text(_to_json(description))
+    return Export(path, notes, description)
 
 
 def _writer(file_format: str) -> Callable[..., Any]:
@@ -104,9 +134,10 @@ def _writer(file_format: str) -> Callable[..., Any]:
         raise missing_package(error, f'--format={file_format}', 'export') from error
 
 
-def _check_free(path: Path, notes: Path, folder: bool, overwrite: bool) -> None:
+def _check_free(path: Path, notes: Path, of_folder: str | None, overwrite: bool) -> None:
+    """Check that there is nothing but an export of this format: a file, or a folder that has the file `of_folder`."""
     for taken in filter(Path.exists, (path, notes)):
-        ours = (taken / _SAVED_MODEL).is_file() if folder else taken.is_file()
+        ours = (taken / of_folder).is_file() if of_folder else taken.is_file()
         if not ours and taken == path:
             raise UserError(f'{path} is there and no export of this format; choose another --output')
         if not overwrite:

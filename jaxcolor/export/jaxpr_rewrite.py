@@ -22,8 +22,8 @@ def rewrite(function: Callable[..., Any], *inputs: jax.ShapeDtypeStruct) -> Call
     closed = jax.make_jaxpr(function)(*inputs)
 
     def rewritten(*arrays: Any) -> Any:
-        (result,) = _run(closed.jaxpr, closed.consts, arrays)
-        return result
+        results = _run(closed.jaxpr, closed.consts, arrays)
+        return results[0] if len(results) == 1 else tuple(results)
 
     return rewritten
 

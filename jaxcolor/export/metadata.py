@@ -84,6 +84,15 @@ def describe(colorizer: Colorizer, network: Network, file_format: str, path: Pat
     }
 
 
+def describe_page(path: Path) -> dict[str, Any]:
+    """Return what is to be known of a page before it is written: how to open it, and who made it."""
+    return {
+        'format': 'web',
+        'usage': [f'open {path / "index.html"} in a browser, or:', f'python -m http.server --directory {path}'],
+        'versions': _versions('jaxcolor', 'jax', 'flax', *_PACKAGES['onnx']),
+    }
+
+
 def _versions(*packages: str) -> dict[str, str]:
     """Of those that are installed: jaxcolor may run from a checkout, TensorFlow has two names."""
     found = {}

@@ -21,22 +21,28 @@ _OPSET = 17  # the newest that all of onnxruntime's backends take, the browser's
 def write(network: Network, description: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
     """Return the file and what to add to its description, which the file holds too, under `jaxcolor`."""
     function, picture = _with_plain_sizes(network)
-    for chatty in ('jax2onnx', 'onnx_ir'):  # they warn of what is no concern of whoever exports
-        logging.getLogger(chatty).setLevel(logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        model = jax2onnx.to_onnx(
-            jaxpr_rewrite.rewrite(function, picture),
-            [picture],
-            model_name='jaxcolor',
-            opset=_OPSET,
-            input_names=['x'],
-            output_names=['y'],
-        )
+    model = translate(function, {'x': picture}, ['y'])
     more = {'opset': _OPSET}
     onnx.helper.set_model_props(model, {'jaxcolor': json.dumps(description | more)})
     onnx.checker.check_model(model, full_check=True)
     return model.SerializeToString(), more
+
+
+def translate(function: Callable[..., Any], inputs: dict[str, jax.ShapeDtypeStruct], outputs: list[str]) -> Any:
+    """Return a function as an ONNX model, of inputs and outputs by their names; sizes may be symbols alone."""
+    for chatty in ('jax2onnx', 'onnx_ir'):  # they warn of what is no concern of whoever exports
+        logging.getLogger(chatty).setLevel(logging.ERROR)
+    shapes = list(inputs.values())
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        return jax2onnx.to_onnx(
+            jaxpr_rewrite.rewrite(function, *shapes),
+            shapes,
+            model_name='jaxcolor',
+            opset=_OPSET,
+            input_names=list(inputs),
+            output_names=outputs,
+        )
 
 
 def _with_plain_sizes(network: Network) -> tuple[Callable[..., Any], jax.ShapeDtypeStruct]:

@@ -1,0 +1,413 @@
+"""The page without a server, in a real browser and without a network: beside what `Colorizer` and the command make."""
+
+import contextlib
+import dataclasses
+import functools
+import http.server
+import json
+import math
+import os
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip('jax2onnx')
+pytest.importorskip('onnxruntime')
+pytest.importorskip('selenium')
+import onnxruntime
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+from skimage import data
+from skimage.color import deltaE_ciede2000, rgb2lab
+
+from jaxcolor import Colorizer, cli
+from jaxcolor import config as configs
+from jaxcolor.checkpoints.model import Model
+from jaxcolor.color.palette import Palette
+from jaxcolor.color.spaces import build_space
+from jaxcolor.errors import UserError
+from jaxcolor.export import export, runtime, web
+from jaxcolor.export.network import Network
+from jaxcolor.inference import render
+from jaxcolor.models import build_generator
+
+CHROMIUM, DRIVER = shutil.which('chromium'), shutil.which('chromedriver')
+in_a_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason='there is no chromium with its chromedriver')
+
+
+@contextlib.contextmanager
+def symbolic_sizes() -> Iterator[None]:
+    """Lets sizes be symbols, which are no `int` to beartype."""
+    jaxtyping.config.update('jaxtyping_disable', True)
+    yield
+    jaxtyping.config.update('jaxtyping_disable', False)
+
+
+@pytest.fixture(scope='module')
+def onnxruntime_web() -> Path:
+    """What npm packs, in the cache of whoever runs the tests."""
+    try:
+        runtime.find()
+    except UserError as error:
+        pytest.skip(str(error))
+    return runtime.cached_path()
+
+
+@pytest.fixture(scope='module')
+def colorizer() -> Colorizer:
+    return Colorizer()
+
+
+@pytest.fixture(scope='module')
+def site(onnxruntime_web, tmp_path_factory) -> Path:
+    """The model that comes with the package, by the command."""
+    folder = tmp_path_factory.mktemp('web') / 'site'
+    with symbolic_sizes():
+        assert cli.main(['export', '--format=web', f'--output={folder}', f'--runtime={onnxruntime_web}']) == 0
+    return folder
+
+
+@pytest.fixture(scope='module')
+def browser(tmp_path_factory) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    for switch in (
+        *('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--window-size=1280,900'),
+        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
+    ):
+        options.add_argument(switch)
+    folder = tmp_path_factory.mktemp('downloads')
+    options.add_experimental_option('prefs', {'download.default_directory': str(folder)})
+    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    browser.set_script_timeout(120)
+    browser.downloads = folder
+    yield browser
+    browser.quit()
+
+
+@pytest.fixture
+def page(browser, site) -> webdriver.Chrome:
+    """The page, opened as a file."""
+    browser.get((site / 'index.html').as_uri())
+    browser.execute_async_script(  # what the page has kept of other tests
+        "import(jaxcolor.address('store.js')).then((store) => store.forgetAll()).then(arguments[0])"
+    )
+    browser.refresh()
+    _wait(browser, lambda _: browser.find_element(By.ID, 'model').text)
+    return browser
+
+
+def _wait(page: webdriver.Chrome, ready) -> None:
+    WebDriverWait(page, 120, poll_frequency=0.1).until(ready)
+
+
+def _color(page: webdriver.Chrome, path: Path) -> Path:
+    """Choose a file, press the button, download the result."""
+    page.find_element(By.ID, 'files').send_keys(str(path))
+    page.find_element(By.ID, 'submit').click()
+    link = page.find_elements(By.CSS_SELECTOR, '.download')[-1]
+    _wait(page, lambda _: link.is_displayed())
+    page.execute_script('arguments[0].click()', link)
+    result = page.downloads / link.get_attribute('download')
+    _wait(page, lambda _: result.exists())
+    return result
+
+
+def _ask(page: webdriver.Chrome, code: str, *arguments: object):
+    """What an asynchronous function of the page's `backend` returns."""
+    found = page.execute_async_script(
+        f"""
+        const [...args] = arguments;
+        const done = args.pop();
+        const numbers = async (blob) => {{
+          const bitmap = await createImageBitmap(blob);
+          const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+          context.drawImage(bitmap, 0, 0);
+          return [...context.getImageData(0, 0, bitmap.width, bitmap.height).data];
+        }};
+        import(jaxcolor.address('backend.js')).then(async (backend) => {{ {code} }})
+          .then(done, (error) => done({{ error: error.message }}));
+        """,
+        *arguments,
+    )
+    assert not (isinstance(found, dict) and 'error' in found), found
+    return found
+
+
+def _difference(one: np.ndarray, other: np.ndarray) -> float:
+    """The mean CIEDE2000."""
+    assert one.shape == other.shape
+    return float(deltaE_ciede2000(rgb2lab(one), rgb2lab(other)).mean())
+
+
+def _upright(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.asarray(image.convert('RGB'))
+
+
+@in_a_browser
+def test_a_photograph_without_server_or_network(page, colorizer, tmp_path):
+    """A PNG is what `Colorizer` makes of it, but for rounding."""
+    path = tmp_path / 'astronaut.png'
+    Image.fromarray(data.astronaut()[:400]).save(path)
+    result = _color(page, path)
+    assert result.name == 'astronaut-colour.png'
+    colored = _upright(result)
+    assert np.ptp(colored.astype(int), axis=-1).max() > 40
+    assert _difference(colored, np.asarray(colorizer(path))) < 0.05
+    assert page.find_element(By.CSS_SELECTOR, '.note').text.startswith('In colour, 512')
+    assert not page.get_log('browser')  # nothing against the security policy
+
+
+@in_a_browser
+def test_a_jpeg_turned_by_its_exif_is_what_the_command_makes_of_it(page, tmp_path):
+    path = tmp_path / 'camera.jpg'
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(data.camera()[100:]).save(path, exif=exif, quality=95)
+    assert cli.main(['colorize', str(path), f'--output={tmp_path / "out"}']) == 0
+    (wanted,) = (tmp_path / 'out').iterdir()
+    result = _color(page, path)
+    with Image.open(result) as image:
+        assert (result.name, image.format, image.size) == ('camera-colour.jpg', 'JPEG', (412, 512))
+    with Image.open(wanted) as image:
+        assert image.size == (412, 512)
+    assert _difference(_upright(result), _upright(wanted)) < 1
+
+
+OPTIONS = [
+    {'saturation': '1.4', 'warmth': 0.6},
+    {'vividness': 0.5, 'temperature': 0.6, 'warmth': -0.6},
+    {'hints': [[10, 12, '#b03020'], [180.5, 70, '#2040a0']]},
+]
+
+
+@in_a_browser
+@pytest.mark.parametrize('options', OPTIONS, ids=lambda options: '-'.join(options))
+@pytest.mark.parametrize('shape', [(120, 200), (60, 50)], ids=['larger', 'smaller'])
+def test_options_and_hints_do_what_they_do_in_python(page, colorizer, options, shape):
+    pixels = np.asarray(Image.fromarray(data.camera()).resize(shape[::-1]))
+    options = {**options, 'hints': [hint for hint in options.get('hints', []) if hint[0] < shape[1]]}
+    found = _ask(
+        page,
+        """
+        const [bytes, height, width, options] = args;
+        const rgba = Uint8ClampedArray.from(bytes.flatMap((byte) => [byte, byte, byte, 255]));
+        const canvas = new OffscreenCanvas(width, height);
+        canvas.getContext('2d').putImageData(new ImageData(rgba, width, height), 0, 0);
+        const { blob } = await backend.colorize(await canvas.convertToBlob(), options);
+        return numbers(blob);
+        """,
+        *(pixels.ravel().tolist(), *shape, options),
+    )
+    colored = np.array(found, np.uint8).reshape(*shape, 4)[..., :3]
+    known = {name: float(value) for name, value in options.items() if name != 'hints'}
+    plain = colorizer(pixels)
+    wanted = colorizer(pixels, hints=[tuple(hint) for hint in options['hints']], **known)
+    assert _difference(wanted, plain) > 0.5  # else this shows nothing
+    assert _difference(colored, wanted) < 0.05
+
+
+@in_a_browser
+def test_likely_colours_are_those_of_python(page, colorizer):
+    pixels = np.asarray(Image.fromarray(data.astronaut()).resize((240, 150)))
+    found = _ask(
+        page,
+        """
+        const [bytes, height, width] = args;
+        const rgba = Uint8ClampedArray.from({ length: bytes.length / 3 * 4 }, (_, i) => (
+          i % 4 === 3 ? 255 : bytes[3 * Math.floor(i / 4) + i % 4]));
+        const canvas = new OffscreenCanvas(width, height);
+        canvas.getContext('2d').putImageData(new ImageData(rgba, width, height), 0, 0);
+        return backend.likelyColors(await canvas.convertToBlob(), 130.5, 40, [[3, 4, '#336699']]);
+        """,
+        *(pixels.ravel().tolist(), 150, 240),
+    )
+    wanted = colorizer.likely_colors(pixels, 130.5, 40, [(3, 4, '#336699')])
+    assert len(found) == len(wanted) > 2
+    for one, (color, share) in zip(found, wanted, strict=True):
+        assert one['share'] == pytest.approx(share, abs=2e-3)
+        pairs = zip(bytes.fromhex(one['color'][1:]), bytes.fromhex(color[1:]), strict=True)
+        assert max(abs(first - second) for first, second in pairs) <= 3
+
+
+@in_a_browser
+def test_what_is_no_picture_is_said_to_be_none(page, tmp_path):
+    path = tmp_path / 'letter.png'
+    path.write_text('dear photograph')
+    page.find_element(By.ID, 'files').send_keys(str(path))
+    page.find_element(By.ID, 'submit').click()
+    note = page.find_element(By.CSS_SELECTOR, '.note')
+    _wait(page, lambda _: note.text.startswith('This browser cannot open this file'))
+    page.get_log('browser')
+
+
+@in_a_browser
+def test_from_a_web_server_it_works_without_one_the_next_time(browser, site, tmp_path):
+    handler = functools.partial(_Quiet, directory=str(site))
+    with http.server.ThreadingHTTPServer(('127.0.0.1', 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        browser.get(f'http://127.0.0.1:{server.server_port}/')
+        browser.execute_async_script('navigator.serviceWorker.ready.then(() => arguments[0]())')
+        server.shutdown()
+        thread.join()
+    browser.refresh()
+    path = tmp_path / 'moon.png'
+    Image.fromarray(data.camera()[:96, :128]).save(path)
+    assert _upright(_color(browser, path)).shape == (96, 128, 3)
+    assert not browser.get_log('browser')
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+SPACES = [
+    ('lab', {'scale': 110.0}, 'unet', {'depth': 2, 'filters': 4}),
+    ('luv', {}, 'dcgan', {'filters': 4}),
+    ('rgb', {'signed': True}, 'dcgan', {'filters': 4}),
+    ('palette', {'size': 2, 'centers': ((0.0, 60.0, 0.0), (255.0, 90.0, 20.0))}, 'dcgan', {'filters': 4}),
+    (
+        'palette',
+        {
+            'size': 3,
+            'basis': 'lab',
+            'temperature': 0.4,
+            'compression': 0.045,
+            'centers': ((0.0, 0.0), (30.0, -9.0), (-9.0, 50.0)),
+            'frequencies': (0.7, 0.2, 0.1),
+        },
+        'efficientnet_unet',
+        {'width': 0.1, 'widths': (8, 8, 8, 8)},
+    ),
+]
+
+
+@pytest.mark.parametrize(('name', 'space', 'generator', 'fields'), SPACES, ids=['lab', 'luv', 'rgb', 'rgb24', 'lab3'])
+def test_the_graph_says_the_chroma_that_rendering_takes(name, space, generator, fields):
+    colorizer = _build(name, space, generator, fields)
+    network = Network.of(colorizer)
+    with symbolic_sizes():
+        session = onnxruntime.InferenceSession(web.graph(network, colorizer))
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (1, 32, 64, 1)).astype(np.float32)
+    feed, given, space = {'x': x}, {}, colorizer.space
+    if colorizer.takes_hints:
+        corners = jnp.zeros((1, 8, 16, 3))
+        corners = corners.at[0, 2, 5].set(jnp.array([0.3, -0.2, 1])).at[0, 7, 0].set(jnp.array([-0.5, 0.1, 1]))
+        feed['hints'] = np.zeros((1, 32, 64, 3), np.float32)
+        feed['hints'][:, ::4, ::4] = corners
+        given['hints'] = corners
+    if isinstance(space, Palette):
+        vividness = 0.3 if space.frequencies else 0.0
+        feed |= {'temperature': np.array(0.7, np.float32), 'vividness': np.array(vividness, np.float32)}
+        space = dataclasses.replace(space, temperature=0.7, vividness=vividness)
+    feed = {one.name: feed[one.name] for one in session.get_inputs()}
+    y = jax.jit(lambda x: colorizer.generator.apply(colorizer.variables, x, train=False, **given))(x)
+    wanted = space.color(y) if network.shrinks > 1 else render.chroma(space, jnp.asarray(x), y)
+    chroma = session.run(['chroma'], feed)[0]
+    assert np.ptp(wanted) > 1
+    assert np.abs(chroma - wanted).max() < 0.02 * np.ptp(wanted)  # kernels in float16
+    if isinstance(space, Palette):
+        np.testing.assert_allclose(session.run(['logits'], feed)[0], y, atol=0.02 * float(np.ptp(y)))
+
+
+def _build(name, space, generator, fields) -> Colorizer:
+    """An untrained model, of weights that say something."""
+    config = configs.default()
+    configs.choose(config, 'space', name, **space)
+    configs.choose(config, 'generator', generator, **fields)
+    config.data.image_size = 32
+    built = build_space(config.space.to_dict())
+    network = build_generator(config.generator.to_dict(), built.channels)
+    rng = np.random.default_rng(0)
+    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)), False))
+
+    def draw(path, shape):
+        if path[-1].key in ('scale', 'var'):
+            return rng.uniform(0.5, 1.5, shape.shape).astype(np.float32)
+        spread = 0.1 if len(shape.shape) == 1 else math.sqrt(2 / math.prod(shape.shape[:3]))
+        return (spread * rng.standard_normal(shape.shape)).astype(np.float32)
+
+    return Colorizer(Model(config, 7, built, network, jax.tree_util.tree_map_with_path(draw, shapes)))
+
+
+def test_the_folder_has_what_it_needs_and_no_more(site):
+    names = {path.name for path in site.iterdir()}
+    sources = json.loads((site / 'site.js').read_text().partition(' = ')[2].partition(';\n')[0])['sources']
+    assert names >= {'index.html', 'site.js', 'runtime.js', 'model.js', 'sw.js', 'README.txt', 'jaxcolor.json'}
+    assert names >= {'onnxruntime-LICENSE.txt', 'onnxruntime-third-party.txt'}
+    assert 'v1/colorize' not in sources['backend.js']
+    assert sum(path.stat().st_size for path in site.iterdir()) < 16e6
+    page = (site / 'index.html').read_text()
+    assert 'server' not in page.partition('</header>')[0]
+    assert 'href="docs"' not in page
+    kept = json.loads((site / 'sw.js').read_text().splitlines()[1].removeprefix('const FILES = ').rstrip(';'))
+    assert all((site / name).exists() for name in kept)
+
+
+def test_what_is_there_is_replaced_only_on_demand(site, tmp_path):
+    (tmp_path / 'mine').mkdir()
+    colorizer = _build(*SPACES[0])
+    with pytest.raises(UserError, match='mine is there and no export of this format'):
+        export(colorizer, tmp_path / 'mine', 'web', overwrite=True)
+    with pytest.raises(UserError, match='is there; choose another --output, or add --overwrite'):
+        export(colorizer, site, 'web')
+    with pytest.raises(UserError, match='--size=32 does not go with --format=web'):
+        export(colorizer, tmp_path / 'new', 'web', size=32)
+    with pytest.raises(UserError, match='--runtime=here does not go with --format=onnx'):
+        export(colorizer, tmp_path / 'new', 'onnx', runtime='here')
+
+
+def test_another_runtime_is_refused(tmp_path):
+    tarball = tmp_path / 'onnxruntime-web.tgz'
+    with pytest.raises(UserError, match='No such file'):
+        runtime.find(tarball)
+    tarball.write_bytes(b'another')
+    with pytest.raises(UserError, match=r'onnxruntime-web\.tgz is not onnxruntime-web .*, by its SHA-512'):
+        runtime.find(tarball)
+    with pytest.raises(UserError, match=r'has no package\.json'):
+        runtime.find(tmp_path)
+    (tmp_path / 'package.json').write_text('{"name": "onnxruntime-web", "version": "1.0.0"}')
+    with pytest.raises(UserError, match=r'is onnxruntime-web 1\.0\.0; use'):
+        runtime.find(tmp_path)
+    (tmp_path / 'package.json').write_text(f'{{"name": "onnxruntime-web", "version": "{runtime.VERSION}"}}')
+    with pytest.raises(UserError, match=r'lacks dist/ort'):
+        runtime.find(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ('script', 'reason'),
+    [
+        (None, 'there is no npm to get it; install npm, or use --runtime'),
+        ('echo "npm error code E404" >&2; exit 1', 'npm can not get it: npm error code E404; use --runtime'),
+        ('echo damaged > "${@: -1}/onnxruntime-web-1.tgz"', 'is not onnxruntime-web .*, by its SHA-512'),
+    ],
+)
+def test_npm_may_be_missing_refuse_or_bring_something_else(script, reason, tmp_path, monkeypatch):
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+    monkeypatch.setenv('PATH', str(tmp_path))
+    if script:
+        npm = tmp_path / 'npm'
+        npm.write_text(f'#!{shutil.which("bash", path=os.defpath)}\n{script}\n')
+        npm.chmod(0o755)
+    with pytest.raises(UserError, match=reason):
+        runtime.find()
+    assert not (tmp_path / 'cache').exists()
+
+
+def test_a_folder_of_npm_serves_as_well(onnxruntime_web, tmp_path):
+    shutil.unpack_archive(onnxruntime_web, tmp_path, 'gztar', filter='data')
+    assert runtime.find(tmp_path / 'package') == runtime.find(onnxruntime_web)
