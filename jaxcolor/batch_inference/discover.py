@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.photos import READABLE, WRITABLE
-from jaxcolor.imaging.walk import is_picture, pictures_below
+from jaxcolor.imaging.walk import is_film, is_picture, pictures_below
 from jaxcolor.inference.hints import Hint
 
 OUTPUT = 'colorized'  # a folder of results; what is in it is no input unless named
@@ -60,8 +60,8 @@ def find(paths: Sequence[str], output: Path) -> Found:
     """Find the pictures that a command line names; nothing is opened.
 
     A file that is named is taken whatever its suffix. Of folders, all the way down, and of patterns (`*`, `**`, `?`,
-    `[…]`) it is what has the suffix of a picture, and is neither hidden nor in `output` or a folder
-    `colorized`, where an earlier run may have written. A file that is found twice counts once, as it was found first.
+    `[…]`) it is what has the suffix of a picture, or for patterns of a film, and is neither hidden nor in `output` or a
+    folder `colorized`, where an earlier run may have written. A file that is found twice counts once, as found first.
 
     Raises:
       UserError: a path that is not there, or has no pictures; an output folder that would fill up with its input.
@@ -206,7 +206,7 @@ def _named(path: Path, output: Path, refused: Callable[[OSError], None]) -> Iter
             continue
         if match.is_dir():
             yield from ((file, file.relative_to(fixed)) for file in _pictures_below(match, output, refused))
-        elif is_picture(match):
+        elif is_picture(match) or is_film(match):
             yield match, relative
 
 

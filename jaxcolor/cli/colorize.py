@@ -1,4 +1,4 @@
-"""`jaxcolor colorize`: files and folders of photographs."""
+"""`jaxcolor colorize`: files and folders of photographs, and films."""
 
 import argparse
 import sys
@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from jaxcolor.cli.arguments import whole_number
-from jaxcolor.errors import UserError
+from jaxcolor.errors import UserError, missing_package
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -15,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         'Colours photographs, at their own size. What is in the output folder already stays and is skipped,\n'
         'with whatever options it was coloured (--overwrite colours it again), so the same line again goes on with\n'
-        'what an interrupted one has left.'
+        'what an interrupted one has left. Films (film.mp4, with jaxcolor[video]) are coloured where they are named.'
     )
     parser.epilog = (
         'example: jaxcolor colorize scans album.tif --compare\n\n'
@@ -116,7 +116,9 @@ def run(arguments: argparse.Namespace) -> int:
     from jaxcolor import compilation_cache
     from jaxcolor.batch_inference import batch, discover
     from jaxcolor.batch_inference.jobs import GrayTest, JobFiles, Settings
+    from jaxcolor.films import plan as film_plan
     from jaxcolor.imaging.photos import WRITABLE, Limits
+    from jaxcolor.imaging.walk import is_film
     from jaxcolor.inference import hints, variants
     from jaxcolor.inference.colorizer import Colorizer, Options
 
@@ -136,9 +138,19 @@ def run(arguments: argparse.Namespace) -> int:
         _check_variants(arguments)
     given = {} if arguments.hints is None else hints.read(arguments.hints)
     found = discover.find(arguments.paths, output)
+    films = {path: relative for path, relative in found.files.items() if is_film(path)}
+    pictures = {path: relative for path, relative in found.files.items() if path not in films}
+    film_jobs = []
+    if films or film_plan.one_film(output):
+        film_plan.check(vars(arguments), list(films))
+        film_jobs = film_plan.plan(films, output, len(pictures))
+        try:
+            from jaxcolor.films import run as film_run
+        except ModuleNotFoundError as error:
+            raise missing_package(error, f'colouring films ({next(iter(films))})', 'video') from error
     plan = partial(
         discover.plan,
-        found.files,
+        pictures,
         output,
         form,
         samples=arguments.samples,
@@ -182,8 +194,17 @@ def run(arguments: argparse.Namespace) -> int:
     tally.failed += len(found.refused)
     if gray_test is not None and (table := gray_test.table([job.name for job in jobs])):
         print(f'{table}\n')
-    print(f'{tally}; in {output}' if arguments.output is None else tally)
-    return 1 if tally.failed or tally.incomplete else 0
+    where = f'; in {output}' if arguments.output is None else ''
+    if jobs or found.refused:
+        print(f'{tally}{where}')
+    unwell = tally.failed or tally.incomplete
+    if film_jobs:
+        most = min(film_plan.MOST_PIXELS, settings.limits.pixels)
+        options, overwrite = settings.options, arguments.overwrite
+        film_tally = film_run.run(colorizer, film_jobs, options, most_pixels=most, overwrite=overwrite)
+        print(f'{film_tally}{where}')
+        unwell = unwell or film_tally.failed or film_tally.incomplete
+    return 1 if unwell else 0
 
 
 def _check_variants(arguments: argparse.Namespace) -> None:

@@ -10,6 +10,10 @@ from jaxcolor.imaging.photos import READABLE
 
 _LOG = logging.getLogger(__name__)
 
+FILMS = {
+    *('.mp4', '.m4v', '.mov', '.mkv', '.webm', '.avi', '.mpg', '.mpeg', '.ts', '.m2ts', '.mts', '.vob', '.wmv', '.asf'),
+    *('.flv', '.ogv', '.3gp', '.mxf', '.dv', '.nut'),
+}
 
 # Other pictures that people have; they are named where a folder has some.
 _NOT_READ = {
@@ -28,6 +32,11 @@ def is_picture(path: Path) -> bool:
         return True
 
 
+def is_film(path: Path) -> bool:
+    """Return whether `path` is called as a film that can be read, and is a file."""
+    return path.suffix.lower() in FILMS and path.is_file()
+
+
 def _warn(error: OSError) -> None:
     _LOG.warning('%s is left out: %s', error.filename, error.strerror)
 
@@ -42,7 +51,7 @@ def pictures_below(
     """Yield the pictures of a folder and its sub-folders, names in order, the files of a folder before its sub-folders.
 
     Hidden files and folders are left out, and what macOS adds (`._name.jpg`, `__MACOSX`). Links are followed, once.
-    Pictures of formats that are not read are counted in a warning at the end.
+    Pictures of formats that are not read, and films, are counted in warnings at the end.
 
     Args:
       root: the folder.
@@ -52,6 +61,7 @@ def pictures_below(
     """
     seen = {folder.resolve() for folder in avoid}
     left_out: Counter[str] = Counter()
+    films: Counter[str] = Counter()
     for folder, subfolders, files in os.walk(root, followlinks=True, onerror=on_error):
         seen.add(Path(folder).resolve())  # a link may lead in a circle
         subfolders[:] = sorted(
@@ -61,7 +71,10 @@ def pictures_below(
         )
         files = sorted(name for name in files if name[0] != '.')
         yield from (Path(folder, name) for name in files if is_picture(Path(folder, name)))
-        left_out.update(suffix for name in files if (suffix := Path(name).suffix.lower()) in _NOT_READ)
-    if left_out:
-        counts = ', '.join(f'{count} {suffix}' for suffix, count in sorted(left_out.items()))
-        _LOG.warning('%s: left out, of formats that are not read: %s', root, counts)
+        suffixes = [Path(name).suffix.lower() for name in files]
+        left_out.update(suffix for suffix in suffixes if suffix in _NOT_READ)
+        films.update(suffix for suffix in suffixes if suffix in FILMS)
+    for reason, counted in (('of formats that are not read', left_out), ('films, which are to be named', films)):
+        if counted:
+            counts = ', '.join(f'{count} {suffix}' for suffix, count in sorted(counted.items()))
+            _LOG.warning('%s: left out, %s: %s', root, reason, counts)

@@ -1,0 +1,1 @@
+"""Films: decoded, coloured with colours that keep still, encoded a segment at a time."""

@@ -1,0 +1,83 @@
+"""Several films in one go: each coloured, or named with what is wrong with it."""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Sequence
+
+from tqdm import tqdm
+
+from jaxcolor.errors import InterruptedRunError
+from jaxcolor.films.color import StoppedError, color
+from jaxcolor.films.errors import FilmError
+from jaxcolor.films.plan import FilmJob
+from jaxcolor.inference.colorizer import Colorizer, Options
+from jaxcolor.signals import catch_signals
+
+
+@dataclasses.dataclass
+class Tally:
+    """What became of films."""
+
+    colored: int = 0
+    incomplete: int = 0  # of those
+    skipped: int = 0
+    failed: int = 0
+    frames: int = 0  # coloured now
+    seconds: float = 0.0
+
+    def __str__(self) -> str:
+        parts = [f'{self.colored} film{"" if self.colored == 1 else "s"} coloured']
+        if self.incomplete:
+            parts[0] += f', {self.incomplete} incomplete'
+        if self.skipped:
+            parts.append(f'{self.skipped} skipped, already there; --overwrite colours again')
+        if self.failed:
+            parts.append(f'{self.failed} failed')
+        if self.frames:
+            parts.append(f'{self.seconds:.1f} s, {self.frames / self.seconds:.3g} frames/s')
+        return '; '.join(parts)
+
+
+def run(colorizer: Colorizer, jobs: Sequence[FilmJob], options: Options, *, most_pixels: int, overwrite: bool) -> Tally:
+    """Colour films. One that can't be coloured is named and left out.
+
+    Args:
+      colorizer: the model.
+      jobs: what is to be made of which film.
+      options: as of pictures.
+      most_pixels: of a frame.
+      overwrite: films that are there are made again.
+
+    Raises:
+      UserError: a disk that refuses what is written.
+      InterruptedRunError: SIGTERM or SIGINT came; the segments that are whole stay.
+    """
+    tally, start = Tally(), time.perf_counter()
+    with catch_signals() as signals:
+        for job in jobs:
+            if not overwrite and job.output.is_file() and job.output.stat().st_size:
+                tally.skipped += 1
+                continue
+            try:
+                result = color(colorizer, job.source, job.output, options, most_pixels=most_pixels, signals=signals)
+            except FilmError as error:
+                _say(f'failed: {error}')
+                tally.failed += 1
+                continue
+            except StoppedError as stopped:
+                raise InterruptedRunError(
+                    signals[0],
+                    f'{tally.colored} films coloured; of {job.source.name}, {stopped.frames} frames are kept',
+                ) from None
+            for note in result.notes:
+                _say(f'{job.source}: {note}')
+            tally.colored += 1
+            tally.incomplete += result.incomplete
+            tally.frames += result.new_frames
+    tally.seconds = time.perf_counter() - start
+    return tally
+
+
+def _say(line: str) -> None:
+    tqdm.write(' '.join(line.splitlines()), file=sys.stderr)  # the name of a file may have two lines
