@@ -12,12 +12,14 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from av.error import FFmpegError
 from jaxtyping import Float, UInt8
 from tqdm import tqdm
 
 from jaxcolor.films import encode, steady
 from jaxcolor.films.ahead import ahead
 from jaxcolor.films.chroma import ChromaProgram
+from jaxcolor.films.errors import FilmError
 from jaxcolor.films.join import join
 from jaxcolor.films.segments import FRAMES, Progress, Segments
 from jaxcolor.films.source import Film, Frame, Source
@@ -131,7 +133,10 @@ def color(
             progress = segments.progress()
             before = progress.frames
             if not progress.ended:
-                progress = _color_segments(colorizer, source, segments, progress, options, codec, signals)
+                try:
+                    progress = _color_segments(colorizer, source, segments, progress, options, codec, signals)
+                except FFmpegError as error:
+                    raise FilmError(f'{path}: it can not be encoded: {error.strerror}') from error
             with open_atomic(output) as file:
                 left_out = join(path, source.film, segments.files(), file, output.suffix.lower())
             segments.remove()

@@ -188,13 +188,13 @@ def score_made(colorizer: Colorizer, photos: list[Path], kind: str, shots: int, 
     return scores
 
 
-def score_film(colorizer: Colorizer, path: Path) -> dict[str, Sums]:
-    """Scores a film by the motion that is found in it."""
+def score_film(colorizer: Colorizer, path: Path, count: int) -> dict[str, Sums]:
+    """Scores the first frames of a film by the motion that is found in it."""
     scores = {}
     for name, steadily in (('frame by frame', False), ('steadied', True)):
         sums, before, truth = Sums(), None, _truth(path)
         search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-        for lab, frame in colored_lab(colorizer, path, steadily=steadily):
+        for lab, frame in itertools.islice(colored_lab(colorizer, path, steadily=steadily), count):
             half = lab.shape[1::-1]
             sums.add(
                 'delta_e', deltaE_ciede2000(cv2.resize(next(truth), half, interpolation=cv2.INTER_AREA), lab).mean()
@@ -275,7 +275,9 @@ def main() -> None:
     parser.add_argument('--film', type=Path, nargs='+', default=[], help='films, in colour')
     parser.add_argument('--model', default='photos')
     parser.add_argument('--shots', type=int, default=12, help='of each film')
-    parser.add_argument('--frames', type=int, default=48, help='of each shot')
+    parser.add_argument(
+        '--frames', type=int, default=48, help='of each shot; of films that are given, shots * frames are taken'
+    )
     parser.add_argument('--kinds', nargs='+', choices=KINDS, default=KINDS)
     parser.add_argument('--speed', action='store_true', help='frames per second instead')
     args = parser.parse_args()
@@ -289,7 +291,7 @@ def main() -> None:
     print('| film | flicker of a*, b*, frame by frame | steadied | ratio | Delta E, frame by frame | steadied |')
     print('|---|---|---|---|---|---|')
     for path in args.film:
-        print_scores(path.name, score_film(colorizer, path))
+        print_scores(path.name, score_film(colorizer, path, args.shots * args.frames))
     for kind in args.kinds if photos else ():
         print_scores(kind, score_made(colorizer, photos, kind, args.shots, args.frames))
 

@@ -29,7 +29,7 @@ PYPROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())
 SCRIPTS = (
     'tests/faults.py',
     'tests/mutations.py',
-    *(f'tests/benchmarks/{name}.py' for name in ('colorize', 'gan_step', 'quality', 'serve', 'tpu')),
+    *(f'tests/benchmarks/{name}.py' for name in ('colorize', 'film', 'gan_step', 'quality', 'serve', 'tpu')),
 )
 
 pytestmark = pytest.mark.filterwarnings('ignore:.*load_module:DeprecationWarning')  # which ml_collections calls

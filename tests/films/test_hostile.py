@@ -105,6 +105,18 @@ def test_frames_that_are_too_large(colorize, tmp_path, capsys):
     assert 'its frames have 64 x 48 pixels; use at most 3000' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('size', [(1, 1), (2, 2), (16, 400)])
+def test_odd_shapes(colorize, tmp_path, size, capsys):
+    film = films.make(tmp_path / 'film.mkv', 3, codec='ffv1', pix_fmt='yuv444p', size=size)
+    assert colorize(film) in (0, 1)
+    output = capsys.readouterr()
+    height, width = (side + side % 2 for side in size)
+    if (tmp_path / 'out' / 'film.mkv').exists():
+        assert [planes.shape for _, planes in films.decoded(tmp_path / 'out' / 'film.mkv')] == [(3, height, width)] * 3
+    else:
+        assert output.err.startswith('failed: ') and output.err.count('\n') == 1
+
+
 @pytest.mark.parametrize('share', [0.3, 0.8])
 def test_a_film_that_ends_too_early(colorize, tmp_path, capsys, share):
     film = films.make(tmp_path / 'film.mkv', 100, options={'g': '10'})
