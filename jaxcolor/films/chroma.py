@@ -8,9 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float32, UInt8
 
+from jaxcolor import compilation_cache
 from jaxcolor.color import convert
 from jaxcolor.films.pixels import Coding
-from jaxcolor.inference import compilation_cache, render
+from jaxcolor.inference import render
 
 
 class ChromaProgram:

@@ -24,8 +24,8 @@ from jaxcolor.distributed import devices
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.arrays import Picture, Pixels
 from jaxcolor.imaging.read_any import read_any
-from jaxcolor.inference import likely, network, rendering, white_balance
 from jaxcolor.inference import hints as color_hints
+from jaxcolor.inference import likely, network, rendering, white_balance
 from jaxcolor.inference.hints import Hint
 from jaxcolor.inference.likely import Spot
 from jaxcolor.inference.network import LONGEST, Plan, Shapes, SmallCopy

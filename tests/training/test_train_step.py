@@ -155,7 +155,9 @@ def test_bfloat16_keeps_parameters_in_float32(config, image):
     _, _, after, terms = run(config, image)
     assert {leaf.dtype for leaf in jax.tree.leaves((after.generator, after.discriminator))} == {np.dtype('float32')}
     for name, value in exact_terms.items():
-        np.testing.assert_allclose(terms[name], value, rtol=0.1 if 'norm' in name or 'ratio' in name else 0.05, err_msg=name)
+        np.testing.assert_allclose(
+            terms[name], value, rtol=0.1 if 'norm' in name or 'ratio' in name else 0.05, err_msg=name
+        )
     assert any(not np.array_equal(terms[name], exact_terms[name]) for name in terms)  # it did compute in bfloat16
 
 
