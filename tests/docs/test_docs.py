@@ -31,6 +31,7 @@ SCRIPTS = (
     'tests/mutations.py',
     *(f'tests/benchmarks/{name}.py' for name in ('colorize', 'film', 'gan_step', 'quality', 'serve', 'tpu')),
 )
+SPECS = {'pipx': ['run', '--spec', '.'], 'uvx': ['--from', '.']}  # this repository
 
 pytestmark = pytest.mark.filterwarnings('ignore:.*load_module:DeprecationWarning')  # which ml_collections calls
 
@@ -124,6 +125,10 @@ def test_command_exists(words: list[str], monkeypatch: pytest.MonkeyPatch) -> No
         check_jaxcolor(arguments, monkeypatch)
     elif program == 'make':
         assert {word for word in arguments if '=' not in word} <= make_targets()
+    elif program in ('pipx', 'uvx'):
+        place = arguments.index('jaxcolor')
+        assert arguments[:place] == SPECS[program]
+        check_jaxcolor(arguments[place + 1 :], monkeypatch)
     elif program == 'pip':
         for target in arguments[1:]:
             if found := re.search(r'\[(.*)\]', target):
@@ -135,6 +140,7 @@ def test_command_exists(words: list[str], monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize('path', DOCS, ids=name)
 def test_inline_code_exists(path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     known = {f'--{flag.name}' for flag in flags.FLAGS.flags_by_module_dict()[training.__name__]}
+    known |= {word for words in SPECS.values() for word in words if word.startswith('--')}
     known |= {option for script in SCRIPTS for option in re.findall(r"'(--[\w-]+)'", (ROOT / script).read_text())}
     for command in ('train', 'eval', 'colorize', 'serve', 'export'):
         with pytest.raises(SystemExit):
