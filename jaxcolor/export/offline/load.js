@@ -9,7 +9,7 @@
   const addresses = (sources) => {
     const urls = {};
     const address = (name) => urls[name] ??= URL.createObjectURL(new Blob(
-      [sources[name].replaceAll(/from '\.\/([\w.-]+)'/g, (_, other) => `from '${address(other)}'`)],
+      [sources[name].replaceAll(/\b(from|import) '\.\/([\w.-]+)'/g, (_, word, other) => `${word} '${address(other)}'`)],
       { type: 'text/javascript' },
     ));
     return address;
