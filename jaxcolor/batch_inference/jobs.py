@@ -17,7 +17,7 @@ from jaxcolor.evaluation import report
 from jaxcolor.imaging import arrays, photos, tiff
 from jaxcolor.imaging.photos import Limits, Photo, PhotoError
 from jaxcolor.inference import hints
-from jaxcolor.inference.colorizer import Options
+from jaxcolor.inference.options import Options
 from jaxcolor.storage import explain_refusal, open_atomic, write_atomic
 
 Pixels = UInt8[np.ndarray, 'h w _'] | UInt16[np.ndarray, 'h w _']

@@ -120,7 +120,8 @@ def run(arguments: argparse.Namespace) -> int:
     from jaxcolor.imaging.photos import WRITABLE, Limits
     from jaxcolor.imaging.walk import is_film
     from jaxcolor.inference import hints, variants
-    from jaxcolor.inference.colorizer import Colorizer, Options
+    from jaxcolor.inference.colorizer import Colorizer
+    from jaxcolor.inference.options import Options
 
     output = discover.default_output(arguments.paths[0]) if arguments.output is None else Path(arguments.output)
     one_file = discover.one_file(output)

@@ -24,8 +24,9 @@ from jaxcolor.films.join import join
 from jaxcolor.films.segments import FRAMES, Progress, Segments
 from jaxcolor.films.source import Film, Frame, Source
 from jaxcolor.inference import network, render, white_balance
-from jaxcolor.inference.colorizer import Colorizer, Options
+from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.inference.network import SmallCopy
+from jaxcolor.inference.options import Options
 from jaxcolor.storage import explain_refusal, open_atomic
 
 _BATCH = 16  # frames through the network together; a segment is so many batches

@@ -11,7 +11,8 @@ from jaxcolor.errors import InterruptedRunError
 from jaxcolor.films.color import StoppedError, color
 from jaxcolor.films.errors import FilmError
 from jaxcolor.films.plan import FilmJob
-from jaxcolor.inference.colorizer import Colorizer, Options
+from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.inference.options import Options
 from jaxcolor.signals import catch_signals
 
 

@@ -1,13 +1,11 @@
 """`Colorizer`: a trained network that gives photographs of any size their colour."""
 
 import dataclasses
-import itertools
-import math
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from reprlib import repr as brief
-from typing import Any, NamedTuple, TypedDict, Unpack, overload
+from typing import Any, NamedTuple, Unpack, overload
 
 import jax
 import numpy as np
@@ -24,41 +22,17 @@ from jaxcolor.distributed import devices
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.arrays import Picture, Pixels
 from jaxcolor.imaging.read_any import read_any
+from jaxcolor.inference import batches, likely, network, rendering, white_balance
 from jaxcolor.inference import hints as color_hints
-from jaxcolor.inference import likely, network, rendering, white_balance
 from jaxcolor.inference.hints import Hint
 from jaxcolor.inference.likely import Spot
 from jaxcolor.inference.network import LONGEST, Plan, Shapes, SmallCopy
+from jaxcolor.inference.options import Knobs, Options, check
 from jaxcolor.inference.render import Place
 from jaxcolor.inference.rendering import Program, Rendering
 from jaxcolor.models import sizes
 
-_WORK = 2**20  # pixels of a batch through the network
-_BATCH = 64
-MOST_SATURATION = 4  # from Python, on the command line and in the API
 _COLDEST = 1e-6  # a temperature at which a palette takes the likeliest colour
-
-
-class Options(NamedTuple):
-    """How pictures are coloured; see `Colorizer.__call__`."""
-
-    saturation: float = 1.0
-    temperature: float | None = None
-    samples: int | None = None
-    seed: int = 0
-    flip_average: bool = False
-    vividness: float | None = None
-    warmth: float = 0.0
-
-
-class _Knobs(TypedDict, total=False):
-    saturation: float
-    temperature: float | None
-    seed: int
-    flip_average: bool
-    vividness: float | None
-    warmth: float
-    hints: Any
 
 
 class NetworkProgram(NamedTuple):
@@ -160,17 +134,17 @@ class Colorizer:
         }
 
     @overload
-    def __call__(self, image: str | os.PathLike[str], *, samples: None = None, **options: Unpack[_Knobs]) -> Pillow: ...
+    def __call__(self, image: str | os.PathLike[str], *, samples: None = None, **options: Unpack[Knobs]) -> Pillow: ...
     @overload
-    def __call__(self, image: Pillow, *, samples: None = None, **options: Unpack[_Knobs]) -> Pillow: ...
+    def __call__(self, image: Pillow, *, samples: None = None, **options: Unpack[Knobs]) -> Pillow: ...
     @overload
-    def __call__(self, image: np.ndarray, *, samples: None = None, **options: Unpack[_Knobs]) -> np.ndarray: ...
+    def __call__(self, image: np.ndarray, *, samples: None = None, **options: Unpack[Knobs]) -> np.ndarray: ...
     @overload
     def __call__(
-        self, image: list[Any] | tuple[Any, ...], *, samples: int | None = None, **options: Unpack[_Knobs]
+        self, image: list[Any] | tuple[Any, ...], *, samples: int | None = None, **options: Unpack[Knobs]
     ) -> list[Any]: ...
     @overload
-    def __call__(self, image: Any, *, samples: int, **options: Unpack[_Knobs]) -> list[Any]: ...
+    def __call__(self, image: Any, *, samples: int, **options: Unpack[Knobs]) -> list[Any]: ...
 
     def __call__(
         self,
@@ -231,28 +205,7 @@ class Colorizer:
         Raises:
           UserError: it has not, or a number is out of range.
         """
-        if not 0 <= options.saturation <= MOST_SATURATION:
-            bounds = f'0 (grey) to {MOST_SATURATION}, 1 as the network says'
-            raise UserError(f'saturation={options.saturation} is out of range; use {bounds}')
-        if not -1 <= options.warmth <= 1:
-            raise UserError(f'warmth={options.warmth} is out of range; use -1 (cool) to 1 (warm)')
-        for name, example in (('temperature', 0.38), ('vividness', 0.2)):
-            value = getattr(options, name)
-            if value is None:
-                continue
-            if not self.has_palette:
-                raise UserError(f'{name}={value}: only palettes have one, the space is {self.space.name!r}')
-            if not 0 <= value < math.inf:
-                raise UserError(f'{name}={value} is out of range; use 0 or more, such as {example}')
-        if options.vividness and not getattr(self.space, 'frequencies', None):
-            raise UserError(f'vividness={options.vividness}: this palette has no frequencies; leave it out')
-        if options.samples is not None:
-            if options.samples < 1:
-                raise UserError(f'samples={options.samples} is too small; use 1 or more')
-            if not self.can_sample:
-                raise UserError(f'samples={options.samples}: the network has no dropout, and always says the same')
-        if not 0 <= options.seed < 2**32:
-            raise UserError(f'seed={options.seed} is out of range; use 0 to 2^32 - 1')
+        check(options, self.space, can_sample=self.can_sample)
 
     @property
     def has_noise(self) -> bool:
@@ -390,9 +343,9 @@ class Colorizer:
             (self.shapes.plan(*picture.pixels.shape[:2]).shape, bool(given))
             for picture, given in zip(pictures, hints, strict=True)
         ]
-        for chosen, size in _batches(kinds):
+        for chosen, size in batches.group(kinds):
             copies = [(i, copy) for i in chosen for copy in self.small_copies(pictures[i].pixels, options, hints[i])]
-            for some, batch in _batched(copies, size):
+            for some, batch in batches.cut(copies, size):
                 functions = self.predict([copy for _, copy in some], options, batch, draw)
                 for (index, copy), one in zip(some, functions, strict=True):
                     predicted[index].append(one)
@@ -439,20 +392,6 @@ class Colorizer:
         )
 
 
-def _batches(kinds: list[tuple[tuple[int, int], bool]]) -> Iterable[tuple[list[int], int]]:
-    """Yield the numbers of pictures that go through the network together, and the most that may.
-
-    Args:
-      kinds: of each picture the shape of its small copy, and whether it has hints.
-    """
-    for (shape, _), group in itertools.groupby(
-        sorted(range(len(kinds)), key=lambda i: kinds[i]), key=lambda i: kinds[i]
-    ):
-        most = max(1, min(_BATCH, _WORK // math.prod(shape)))
-        numbers = list(group)
-        yield from ((numbers[start : start + most], most) for start in range(0, len(numbers), most))
-
-
 def _hints_of_each(hints: Any, count: int) -> list[tuple[Hint, ...]]:
     """Return the hints of so many pictures, `hints` being a list for each, or None."""
     if hints is None:
@@ -470,13 +409,3 @@ def _batch_of_hints(copies: Sequence[SmallCopy], size: int) -> Float[np.ndarray,
         if copy.hints is not None:
             batch[row] = copy.hints
     return batch
-
-
-def _batched(items: list[Any], most: int) -> Iterable[tuple[list[Any], int]]:
-    """Yield items in batches of 1, 4, 16, …: few sizes, so few programs, and at most a quarter of a batch is empty."""
-    while items:
-        size = 1
-        while 4 * size <= most and 3 * size <= len(items):
-            size *= 4
-        yield items[:size], size
-        items = items[size:]

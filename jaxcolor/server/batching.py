@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from jaxcolor.inference.colorizer import Colorizer, Options
+from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.inference.network import SmallCopy
+from jaxcolor.inference.options import Options
 from jaxcolor.inference.rendering import Rendering
 from jaxcolor.server.metrics import Metrics
 from jaxcolor.server.programs import Program, Programs

@@ -8,7 +8,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from jaxcolor.errors import UserError
 from jaxcolor.inference import hints
-from jaxcolor.inference.colorizer import MOST_SATURATION, Colorizer, Options
+from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.inference.options import MOST_SATURATION, Options
 
 _FORM = '[[x, y, "#rrggbb"], …]'
 

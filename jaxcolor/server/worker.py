@@ -14,10 +14,11 @@ from typing import ParamSpec, TypeVar
 from jaxcolor.imaging import formats, photos
 from jaxcolor.imaging.errors import TooLargeError
 from jaxcolor.imaging.photos import Photo
-from jaxcolor.inference.colorizer import Colorizer, Options
+from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.inference.hints import Hint
 from jaxcolor.inference.likely import Spot
 from jaxcolor.inference.network import SmallCopy
+from jaxcolor.inference.options import Options
 from jaxcolor.server.batching import Batcher
 from jaxcolor.server.errors import UnavailableError
 from jaxcolor.server.lanes import Lane

@@ -23,7 +23,7 @@ from jaxcolor import Colorizer
 from jaxcolor.batch_inference import batch, discover
 from jaxcolor.batch_inference.jobs import JobFiles, Settings
 from jaxcolor.imaging import photos
-from jaxcolor.inference.colorizer import Options
+from jaxcolor.inference.options import Options
 
 BATCH = 32
 

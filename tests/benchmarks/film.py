@@ -31,7 +31,7 @@ from jaxcolor.films.chroma import ChromaProgram
 from jaxcolor.films.color import Network, color
 from jaxcolor.films.source import Frame, Source
 from jaxcolor.imaging.walk import pictures_below
-from jaxcolor.inference.colorizer import Options
+from jaxcolor.inference.options import Options
 
 KINDS = ('pan', 'zoom', 'occluder', 'flicker', 'grain', 'all')
 SIZE = 240, 320

@@ -17,7 +17,7 @@ from helpers import films
 from jaxcolor import Colorizer, cli
 from jaxcolor.films import color, segments
 from jaxcolor.films.segments import Segments
-from jaxcolor.inference.colorizer import Options
+from jaxcolor.inference.options import Options
 
 
 @pytest.fixture(scope='module')

@@ -11,9 +11,10 @@ from skimage import color
 from jaxcolor.color.hints import SCALE
 from jaxcolor.errors import UserError
 from jaxcolor.inference import hints, network
-from jaxcolor.inference.colorizer import NetworkProgram, Options
+from jaxcolor.inference.colorizer import NetworkProgram
 from jaxcolor.inference.hints import Hint
 from jaxcolor.inference.network import Plan
+from jaxcolor.inference.options import Options
 
 
 @pytest.fixture(scope='module')

@@ -7,7 +7,7 @@ from skimage import color
 
 from jaxcolor.errors import UserError
 from jaxcolor.inference import variants, white_balance
-from jaxcolor.inference.colorizer import Options
+from jaxcolor.inference.options import Options
 
 
 @pytest.fixture(scope='module')

@@ -9,8 +9,8 @@ import pytest
 from helpers.hinted import obedient
 
 from jaxcolor import Colorizer
-from jaxcolor.inference.colorizer import Options
 from jaxcolor.inference.hints import Hint
+from jaxcolor.inference.options import Options
 from jaxcolor.server.batching import Batcher, _Job
 from jaxcolor.server.metrics import Metrics
 

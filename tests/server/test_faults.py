@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from jaxcolor import Colorizer
-from jaxcolor.inference.colorizer import Options
+from jaxcolor.inference.options import Options
 from jaxcolor.server import worker
 from jaxcolor.server.app import create_app
 from jaxcolor.server.settings import Settings
