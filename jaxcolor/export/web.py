@@ -101,11 +101,16 @@ def describe(colorizer: Colorizer, network: Network) -> dict[str, Any]:
         'variants': variants.of(colorizer),
         'shapes': {'side': shapes.side, 'step': shapes.step},
         'palette': palette,
+        'shrinks': network.shrinks,
     }
 
 
 def graph(network: Network, colorizer: Colorizer) -> bytes:
-    """Return the network as ONNX, for one picture of any size: x, hints and a palette's numbers in, (a*, b*) out."""
+    """Return the network as ONNX, for one picture of any size: x, hints and a palette's numbers in, (a*, b*) out.
+
+    Hints come at the corners of their patches; and with them `near`, of the output's size or at the same corners, how
+    much each place goes by them.
+    """
     space, takes_hints = colorizer.space, colorizer.takes_hints
     is_palette = isinstance(space, Palette)
     if isinstance(space, Palette):
@@ -115,15 +120,23 @@ def graph(network: Network, colorizer: Colorizer) -> bytes:
         left = list(more)
         h, w = (side // network.step * network.step for side in x.shape[1:3])
         x = jax.lax.slice(x, (0, 0, 0, 0), (1, h, w, 1))
-        given: dict[str, Any] = {}
+
+        def corners(image: Array, stride: int) -> Array:
+            image = jax.lax.slice(image, (0, 0, 0, 0), (1, h, w, image.shape[-1]))
+            if stride == 1:
+                return image
+            return image.reshape(1, h // stride, stride, w // stride, stride, image.shape[-1])[:, :, 0, :, 0]
+
+        y: Any = network(x)
+        logits = y
         if takes_hints:
-            hints = jax.lax.slice(left.pop(0), (0, 0, 0, 0), (1, h, w, 3))
-            given['hints'] = hints.reshape(1, h // STRIDE, STRIDE, w // STRIDE, STRIDE, 3)[:, :, 0, :, 0]
-        y: Any = network.generator.apply(network.variables, x, train=False, **given)
+            hints, near = corners(left.pop(0), STRIDE), corners(left.pop(0), network.shrinks)
+            logits = network.generator.apply(network.variables, x, train=False, hints=hints)
+            y = y + near * (logits - y)
         if not isinstance(space, Palette):
             return render.chroma(space, x, y)
         temperature, vividness = left
-        logits = y.astype(jnp.float32)
+        logits = logits.astype(jnp.float32)
         if space.frequencies:
             y = y - vividness * space.log_frequencies()[None, None, None]
         y = y / temperature
@@ -133,6 +146,7 @@ def graph(network: Network, colorizer: Colorizer) -> bytes:
     inputs = {'x': jax.ShapeDtypeStruct((1, *sides, 1), jnp.float32)}
     if takes_hints:
         inputs['hints'] = jax.ShapeDtypeStruct((1, *sides, 3), jnp.float32)
+        inputs['near'] = jax.ShapeDtypeStruct((1, *sides, 1), jnp.float32)
     if is_palette:
         inputs |= dict.fromkeys(('temperature', 'vividness'), jax.ShapeDtypeStruct((), jnp.float32))
     model = translate(predict, inputs, ['chroma', 'logits'][: 1 + is_palette])

@@ -38,6 +38,7 @@ from jaxcolor.errors import UserError
 from jaxcolor.export import export, runtime, web
 from jaxcolor.export.network import Network
 from jaxcolor.inference import render
+from jaxcolor.inference.network import near
 from jaxcolor.models import build_generator
 
 CHROMIUM, DRIVER = shutil.which('chromium'), shutil.which('chromedriver')
@@ -189,6 +190,7 @@ OPTIONS = [
     {'saturation': '1.4', 'warmth': 0.6},
     {'vividness': 0.5, 'temperature': 0.6, 'warmth': -0.6},
     {'hints': [[10, 12, '#b03020'], [180.5, 70, '#2040a0']]},
+    {'hints': [[10, 12, '#b03020'], [30.5, 40, '#2040a0']], 'saturation': 1.3, 'warmth': 0.5},
 ]
 
 
@@ -310,18 +312,23 @@ def test_the_graph_says_the_chroma_that_rendering_takes(name, space, generator, 
         feed['hints'] = np.zeros((1, 32, 64, 3), np.float32)
         feed['hints'][:, ::4, ::4] = corners
         given['hints'] = corners
+        reach = np.asarray(near(corners, (8, 16)))
+        feed['near'] = np.zeros((1, 32, 64, 1), np.float32)
+        feed['near'][:, ::4, ::4] = reach
     if isinstance(space, Palette):
         vividness = 0.3 if space.frequencies else 0.0
         feed |= {'temperature': np.array(0.7, np.float32), 'vividness': np.array(vividness, np.float32)}
         space = dataclasses.replace(space, temperature=0.7, vividness=vividness)
     feed = {one.name: feed[one.name] for one in session.get_inputs()}
-    y = jax.jit(lambda x: colorizer.generator.apply(colorizer.variables, x, train=False, **given))(x)
+    plain = jax.jit(lambda x: colorizer.generator.apply(colorizer.variables, x, train=False))(x)
+    hinted = jax.jit(lambda x: colorizer.generator.apply(colorizer.variables, x, train=False, **given))(x)
+    y = plain + reach * (hinted - plain) if given else plain
     wanted = space.color(y) if network.shrinks > 1 else render.chroma(space, jnp.asarray(x), y)
     chroma = session.run(['chroma'], feed)[0]
     assert np.ptp(wanted) > 1
     assert np.abs(chroma - wanted).max() < 0.02 * np.ptp(wanted)  # kernels in float16
     if isinstance(space, Palette):
-        np.testing.assert_allclose(session.run(['logits'], feed)[0], y, atol=0.02 * float(np.ptp(y)))
+        np.testing.assert_allclose(session.run(['logits'], feed)[0], hinted, atol=0.02 * float(np.ptp(hinted)))
 
 
 def _build(name, space, generator, fields) -> Colorizer:

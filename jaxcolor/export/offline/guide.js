@@ -10,17 +10,17 @@ export function neighbours(place, count, few) {
   return [before, Math.min(before + 1, few - 1), position - before];
 }
 
-/** Enlarges (a*, b*) of [p, q, 2] to [height, width, 2]. */
-export function enlarge(chroma, [p, q], [height, width]) {
-  if (p === height && q === width) return chroma;
-  const result = new Float32Array(height * width * 2);
+/** Enlarges [p, q, channels] to [height, width, channels]. */
+export function enlarge(image, [p, q], [height, width], channels = 2) {
+  if (p === height && q === width) return image;
+  const result = new Float32Array(height * width * channels);
   const columns = Array.from({ length: width }, (_, column) => neighbours(column, width, q));
   for (let row = 0, at = 0; row < height; row += 1) {
     const [top, bottom, down] = neighbours(row, height, p);
     for (const [left, right, across] of columns) {
-      for (let channel = 0; channel < 2; channel += 1, at += 1) {
-        const value = (line) => (1 - across) * chroma[2 * (line * q + left) + channel]
-          + across * chroma[2 * (line * q + right) + channel];
+      for (let channel = 0; channel < channels; channel += 1, at += 1) {
+        const value = (line) => (1 - across) * image[channels * (line * q + left) + channel]
+          + across * image[channels * (line * q + right) + channel];
         result[at] = (1 - down) * value(top) + down * value(bottom);
       }
     }
@@ -83,11 +83,22 @@ function along(plane, lines, count, line, step) {
 const LIGHT = [0.96422 / 0.95047, 0.82521 / 1.08883];
 const AXES = [500, -200];
 
+/** Returns what a* (channel 0) or b* is multiplied by in a warmer light, and what is added, in units of (L* + 16) / 116. */
+function balance(channel, warmth) {
+  const scale = LIGHT[channel] ** (warmth / 3);
+  return [scale, AXES[channel] * (scale - 1)];
+}
+
+/** Returns the [a*, b*] that `warm` makes `chroma` of, where L* is `lightness`. */
+export const undoWarm = (lightness, chroma, warmth) => chroma.map((value, channel) => {
+  const [scale, light] = balance(channel, warmth);
+  return (value - light * (lightness + 16) / 116) / scale;
+});
+
 /** Changes the functions to those of a warmer light, or a cooler one: -1 to 1. */
 export function warm(functions, warmth) {
   for (let channel = 0; channel < 2; channel += 1) {
-    const scale = LIGHT[channel] ** (warmth / 3);
-    const light = AXES[channel] * (scale - 1);
+    const [scale, light] = balance(channel, warmth);
     for (let at = channel; at < functions.length; at += 4) {
       functions[at] = scale * functions[at] + light * (100 / 116);
       functions[at + 2] = scale * functions[at + 2] + light * (16 / 116);

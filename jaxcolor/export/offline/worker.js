@@ -3,7 +3,7 @@
 import { labToHex, lightness } from './color.js';
 import { enlarge, guide, warm } from './guide.js';
 import { few } from './likely.js';
-import { drawHints, makePlan, pad, placeOf } from './plan.js';
+import { drawHints, makePlan, nearHints, pad, placeOf } from './plan.js';
 import { renderer } from './render.js';
 import { env, InferenceSession, Tensor } from './ort.mjs';
 import { thumbnail } from './thumbnail.js';
@@ -117,7 +117,11 @@ async function look(rows, picture) {
 async function predict({ plan, light }, { hints = [], ...options }, outputs) {
   const { model, session } = await network;
   const given = { x: new Tensor('float32', light.map((value) => 2 * value - 1), [1, ...plan.shape, 1]) };
-  if (model.takes_hints) given.hints = new Tensor('float32', drawHints(hints, plan), [1, ...plan.shape, 3]);
+  if (model.takes_hints) {
+    const grid = drawHints(hints, plan, light, options);
+    given.hints = new Tensor('float32', grid, [1, ...plan.shape, 3]);
+    given.near = new Tensor('float32', nearHints(grid, plan.shape, model.shrinks), [1, ...plan.shape, 1]);
+  }
   if (model.palette) {
     const number = (name) => Number(options[name] ?? model.palette[name]);
     given.temperature = new Tensor('float32', [Math.max(number('temperature'), COLDEST)], []);
