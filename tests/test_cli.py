@@ -120,7 +120,7 @@ def test_configs_are_listed_and_shown(capsys):
     assert cli.main(['train', 'quickstart:smoke', '--show']) == 0
     shown = capsys.readouterr().out.splitlines()
     assert 'num_steps = 24  # default None' in shown
-    assert "generator_optimizer.schedule = 'constant'  # or cosine or linear, to 0 at the end" in shown
+    assert "generator_optimizer.schedule = 'constant'  # or cosine or linear, to 0 at the end; or one_cycle" in shown
     (resize,) = (line for line in shown if line.startswith('data.resize = '))
     assert resize.endswith(
         "# In training, scale the shorter side to this and crop `image_size` out of it (pix2pix' jitter)"

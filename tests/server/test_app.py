@@ -245,7 +245,7 @@ def test_model_and_limits(server, colorizer):
     answer = httpx.get(f'{server.url}/v1/model').json()
     limits = answer.pop('limits')
     assert limits == {'bytes': 8 * 2**20, 'pixels': 8_000_000}
-    assert list(answer.pop('variants')) == ['default', 'warm', 'cool']  # others are of palettes
+    assert list(answer.pop('variants')) == ['default', 'vivid', 'warm', 'cool']  # others are of palettes
     assert answer == {**colorizer.describe(), 'card': None}
 
 

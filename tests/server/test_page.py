@@ -78,7 +78,7 @@ def test_everything_by_keyboard(page, photograph):
         webdriver.ActionChains(page).send_keys(Keys.TAB).perform()
         assert page.switch_to.active_element.accessible_name
         reached.append(focus(page))
-    card = ['split', 'expand', 'download', 'button', 'copy', 'remove']  # the button is for other colourings
+    card = ['split', 'expand', 'download', 'tool', 'copy', 'remove']  # the tool is for other colourings
     assert reached == ['files', 'forget', *card, 'saturation', 'submit', 'a']
     one(page, '.remove').send_keys(Keys.ENTER)
     assert not page.find_elements(By.CSS_SELECTOR, '.picture')

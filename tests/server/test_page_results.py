@@ -194,7 +194,7 @@ def test_cancel_ends_an_upload_and_it_can_be_coloured_again(page, photograph, gr
         assert one(page, '#cancel').text == 'Cancel 2'
         one(page, '.cancel').send_keys(Keys.ENTER)
         assert one(page, '.note').text.startswith('Cancelled. ')
-        assert focus(page) == 'remove'  # `cancel` is no longer there
+        assert focus(page) == 'tool'  # `cancel` is no longer there
         one(page, '#cancel').send_keys(Keys.ENTER)
         assert not visible(page, '.progress')
         assert focus(page) == 'submit'
