@@ -2,7 +2,7 @@
 
 Photographs of many kinds, 128 px or more, in a folder; the encoder's ImageNet weights come with the extra
 [pretrained]. Half of the pictures have colour hints (Zhang et al. 2017). The shorter side is drawn from 96 to 128 px,
-and 96 are seen of it. The model that comes along has seen 128 of 128 to 144 px at the end, as its card says.
+and 96 are seen of it: the model that comes along is best at a render size of 96.
 
     python -m jaxcolor.main --config=configs/photos.py --config.data.source=folder:/path/to/photographs
 """
@@ -16,7 +16,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     configs.check_variant(variant, 'smoke')
     config = configs.default()
     config.data.update(source='folder:photos', image_size=96, max_resize=128, batch_size=32, min_colorfulness=8.0)
-    decoding = {'temperature': 1.0, 'vividness': 0.15, 'compression': 0.045}
+    decoding = {'temperature': 1.0, 'vividness': 0.2, 'compression': 0.045}
     configs.choose(config, 'space', 'palette', basis='lab', spacing=10.0, sigma=5.0, **decoding)
     configs.choose(config, 'generator', 'efficientnet_unet', frozen_blocks=3)
     config.discriminator = None
