@@ -2,6 +2,7 @@
 
 import base64
 import dataclasses
+import functools
 import gzip
 import hashlib
 import json
@@ -127,12 +128,16 @@ def graph(network: Network, colorizer: Colorizer) -> bytes:
                 return image
             return image.reshape(1, h // stride, stride, w // stride, stride, image.shape[-1])[:, :, 0, :, 0]
 
-        y: Any = network(x)
-        logits = y
+        y: Any
+        apply: Any = functools.partial(network.generator.apply, network.variables, train=False)
         if takes_hints:
             hints, near = corners(left.pop(0), STRIDE), corners(left.pop(0), network.shrinks)
-            logits = network.generator.apply(network.variables, x, train=False, hints=hints)
-            y = y + near * (logits - y)
+            # Together, or the graph would hold the weights twice; no hints are all zeros.
+            both, given = jnp.concatenate([x, x]), jnp.concatenate([jnp.zeros_like(hints), hints])
+            without, logits = jnp.split(apply(both, hints=given), 2)
+            y = without + near * (logits - without)
+        else:
+            y = logits = network(x)
         if not isinstance(space, Palette):
             return render.chroma(space, x, y)
         temperature, vividness = left
