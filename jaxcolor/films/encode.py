@@ -21,8 +21,8 @@ class Codec(NamedTuple):
 
 
 # Frames in their order (no B-frames), so that segments follow each other with the time stamps that they have. One
-# thread, so that the same frames give the same file; the other cores have the network.
-H264 = Codec('libx264', {'crf': '18', 'preset': 'fast', 'bf': '0', 'threads': '1'})
+# thread, and no macroblock tree, which in x264 goes by what was in memory before: the same frames are the same file.
+H264 = Codec('libx264', {'crf': '18', 'preset': 'fast', 'bf': '0', 'threads': '1', 'mbtree': '0'})
 VP9 = Codec('libvpx-vp9', {'crf': '24', 'b': '0', 'deadline': 'good', 'cpu-used': '4', 'threads': '1'})
 
 
