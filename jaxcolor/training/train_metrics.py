@@ -69,8 +69,21 @@ class _FirstStep(metrics.Metric):
         return self.step
 
 
+@flax.struct.dataclass
+class _Measured(metrics.Average):
+    """The mean of what is finite: of what was measured at all, and did not overflow."""
+
+    @classmethod
+    def from_model_output(cls, values: Any, **_: Any) -> '_Measured':
+        measured = jnp.isfinite(values)
+        return cls(total=jnp.where(measured, values, 0.0), count=measured.astype(jnp.int32))
+
+    def compute(self) -> Any:
+        return self.total / self.count if self.count else np.nan
+
+
 def _collection(names: tuple[str, ...]) -> type[metrics.Collection]:
-    means = {name: metrics.Average.from_output(name) for name in names}
+    means = {name: (metrics.Average if name in _LOSSES else _Measured).from_output(name) for name in names}
     first_broken = {name + _BROKEN: _FirstStep.from_output(name + _BROKEN) for name in names if name in _LOSSES}
     return metrics.Collection.create(**means, **first_broken)
 
@@ -90,7 +103,7 @@ def add(collected: metrics.Collection, terms: Terms, step: Int[Array, '']) -> me
 
 
 def means(collected: metrics.Collection) -> dict[str, float]:
-    """Fetch the metrics and return the mean of each term, but for norms that are not finite.
+    """Fetch the metrics and return the mean of each term, but for norms that were not measured, or not finite.
 
     Raises:
       NonFiniteError: some loss was not finite in some step.

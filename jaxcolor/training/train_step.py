@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import optax
 from flax import linen as nn
-from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray, UInt8
 
 from jaxcolor.color import convert
 from jaxcolor.color.spaces import flip
@@ -29,6 +29,7 @@ Color = Float[Array, 'b h w c']
 VJP = Callable[[Color], tuple[Any]]
 Steps = tuple[Callable[[Player], Gradients], Callable[[Player | None], Gradients]]  # discriminator's, generator's
 
+_NORMS_EVERY = 8  # steps
 _HINTS = 1  # what a step's key is folded with for them, so that all else is drawn as without
 
 
@@ -66,10 +67,10 @@ def train_step(
     terms: Terms = {}
     if discriminator is not None:
         gradients = discriminator_step(discriminator)
-        discriminator, norms = _optimize(system.discriminator_optimizer, discriminator, gradients)
+        discriminator, norms = _optimize(system.discriminator_optimizer, discriminator, gradients, state.step)
         terms = gradients.terms | {f'discriminator_{name}': value for name, value in norms.items()}
     gradients = generator_step(discriminator)
-    generator, norms = _optimize(system.generator_optimizer, state.generator, gradients)
+    generator, norms = _optimize(system.generator_optimizer, state.generator, gradients, state.step)
     ema_params = _average(system.ema_decay, state, generator.params) if system.ema_decay else state.ema_params
     terms = gradients.terms | {f'generator_{name}': value for name, value in norms.items()} | terms
     terms = jax.lax.pmean(terms, AXIS)
@@ -205,19 +206,30 @@ def _apply(
     return (rematerialized(apply) if system.remat else apply)(player.params, *inputs)
 
 
-def _optimize(optimizer: optax.GradientTransformation, player: Player, gradients: Gradients) -> tuple[Player, Terms]:
+def _optimize(
+    optimizer: optax.GradientTransformation, player: Player, gradients: Gradients, step: Int[Array, '']
+) -> tuple[Player, Terms]:
     """Return the player after its update; the norm of its gradient, and its update's in proportion to its parameters'.
 
-    The gradient is as it was before it is clipped.
+    The gradient is as it was before it is clipped. Norms are nan but in every eighth step: they read all parameters.
     """
     mean = jax.lax.pmean(gradients.gradients, AXIS)
-    with jax.numpy_dtype_promotion('standard'):  # optax's Adam mixes float32 with its int32 count
-        updates, opt_state = optimizer.update(mean, player.opt_state, player.params)
-    norms = {
-        'grad_norm': optax.tree.norm(mean),
-        'update_ratio': optax.tree.norm(updates) / optax.tree.norm(player.params),
-    }
-    return Player(optax.apply_updates(player.params, updates), gradients.batch_stats, opt_state), norms
+
+    def update() -> tuple[Any, Any]:
+        with jax.numpy_dtype_promotion('standard'):  # optax's Adam mixes float32 with its int32 count
+            return optimizer.update(mean, player.opt_state, player.params)
+
+    def norms() -> Terms:
+        # Anew, for the update itself is never in memory.
+        ratio = optax.tree.norm(update()[0]) / optax.tree.norm(player.params)
+        return {'grad_norm': optax.tree.norm(mean), 'update_ratio': ratio}
+
+    def nothing() -> Terms:
+        return {'grad_norm': jnp.asarray(jnp.nan), 'update_ratio': jnp.asarray(jnp.nan)}
+
+    measured = jax.lax.cond(step % _NORMS_EVERY == 0, norms, nothing)
+    updates, opt_state = update()
+    return Player(optax.apply_updates(player.params, updates), gradients.batch_stats, opt_state), measured
 
 
 def _average(decay: float, state: TrainState, params: Any) -> Any:

@@ -23,8 +23,9 @@ def test_means():
     assert means == {'generator_loss': 3.0, 'reconstruction': 3.0, 'generator_grad_norm': 3.0, **ratio}
 
 
-def test_a_norm_that_overflows_ends_no_run():
-    assert 'generator_grad_norm' not in train_metrics.means(feed((1, 4, 2), (2, 5, np.inf)))
+def test_a_norm_that_overflows_ends_no_run_nor_does_one_that_is_not_measured():
+    assert train_metrics.means(feed((1, 4, 2), (2, 5, np.inf), (1, 1, np.nan), (1, 1, 6)))['generator_grad_norm'] == 4
+    assert 'generator_grad_norm' not in train_metrics.means(feed((2, 5, np.nan)))
 
 
 def test_first_broken_step_is_named():
