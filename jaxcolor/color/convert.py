@@ -14,7 +14,7 @@ _XYZ_FROM_RGB = np.array(
     [[0.412453, 0.357580, 0.180423], [0.212671, 0.715160, 0.072169], [0.019334, 0.119193, 0.950227]]
 )
 _RGB_FROM_XYZ = np.linalg.inv(_XYZ_FROM_RGB)
-_WHITE = np.array([0.95047, 1.0, 1.08883])  # D65, 2 degree observer
+WHITE = np.array([0.95047, 1.0, 1.08883])  # D65, 2 degree observer
 
 # CIE 15: below (6/29)^3 the cube root gives way to the straight line that meets it there.
 _KNEE = 6 / 29
@@ -22,8 +22,8 @@ _SLOPE = 1 / (3 * _KNEE**2)
 _OFFSET = 4 / 29
 
 # u', v' of the white point.
-_U_WHITE = float(4 * _WHITE[0] / (_WHITE @ [1, 15, 3]))
-_V_WHITE = float(9 * _WHITE[1] / (_WHITE @ [1, 15, 3]))
+_U_WHITE = float(4 * WHITE[0] / (WHITE @ [1, 15, 3]))
+_V_WHITE = float(9 * WHITE[1] / (WHITE @ [1, 15, 3]))
 
 
 def to_float(image: UInt8[Array, '*b']) -> Float[Array, '*b']:
@@ -33,7 +33,7 @@ def to_float(image: UInt8[Array, '*b']) -> Float[Array, '*b']:
 
 def rgb_to_lab(rgb: Float[Array, '*b 3']) -> Float[Array, '*b 3']:
     """sRGB in [0, 1] as CIELAB: L* in [0, 100], a* in [-86.2, 98.2], b* in [-107.9, 94.5]; float32."""
-    x, y, z = (_compress(channel) for channel in _mix(_XYZ_FROM_RGB / _WHITE[:, None], decode(rgb)))
+    x, y, z = (_compress(channel) for channel in _mix(_XYZ_FROM_RGB / WHITE[:, None], decode(rgb)))
     return jnp.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
 
 
@@ -57,7 +57,7 @@ def lab_channels_to_linear(
     """Return the channels of `lab_to_linear`, from those of CIELAB in float32."""
     y = (lightness + 16) / 116
     xyz = jnp.stack([_expand(y + a / 500), _expand(y), _expand(y - b / 200)], axis=-1)
-    return _mix(_RGB_FROM_XYZ * _WHITE, xyz)
+    return _mix(_RGB_FROM_XYZ * WHITE, xyz)
 
 
 def rgb_to_luv(rgb: Float[Array, '*b 3']) -> Float[Array, '*b 3']:

@@ -138,9 +138,9 @@ class Palette:
             return centers[jnp.argmax(y, axis=-1)]
         shares = jax.nn.softmax(y / self.temperature, axis=-1)
         if self.compression:
-            centers = _scale_chroma(jnp.log1p, centers, self.compression)
+            centers = scale_chroma(jnp.log1p, centers, self.compression)
         color = jnp.einsum('bhwk,kd->bhwd', shares, centers, precision='highest')
-        return _scale_chroma(jnp.expm1, color, self.compression) if self.compression else color
+        return scale_chroma(jnp.expm1, color, self.compression) if self.compression else color
 
     def join(self, x: Float[Array, 'b h w 1'], y: Float[Array, 'b p q k']) -> Float[Array, 'b h w 3']:
         """sRGB in [0, 1] of logits; the basis `rgb` does not consult `x`, the others take their lightness from it.
@@ -182,8 +182,8 @@ class Palette:
         return np.array(self.centers, np.float32)
 
 
-def _scale_chroma(function: Callable[[Array], Array], color: Float[Array, '*b 2'], factor: float) -> Array:
-    """Colours whose chroma C is function(factor C) / factor, their hue kept; `function` is as x near 0."""
+def scale_chroma(function: Callable[[Array], Array], color: Float[Array, '*b 2'], factor: float) -> Array:
+    """Return colours whose chroma C is function(factor C) / factor, their hue kept; `function` is as x near 0."""
     chroma = factor * jnp.linalg.norm(color, axis=-1, keepdims=True)
     grey = chroma < 1e-6
     return color * jnp.where(grey, 1.0, function(chroma) / jnp.where(grey, 1.0, chroma))

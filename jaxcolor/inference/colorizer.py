@@ -286,7 +286,8 @@ class Colorizer:
         ((lightness, *_),) = color_hints.to_lab(copy.pixels[row, column][None])
         logits = likely.logits_at(np.asarray(output)[0], row / copy.plan.shape[0], column / copy.plan.shape[1])
         assert isinstance(self.space, Palette)  # or there were no spot
-        colors, shares = likely.few(logits, np.asarray(likely.classes(lightness, space=self.space)), count)
+        lab, even = map(np.asarray, likely.classes(lightness, space=self.space))
+        colors, shares = likely.few(logits, lab, even, count)
         return list(zip(likely.to_hex(colors), shares.tolist(), strict=True))
 
     def predict(

@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxcolor.color.palette import Palette
+from jaxcolor.color.palette import Palette, scale_chroma
 from jaxcolor.inference import render, rendering
 from jaxcolor.inference.network import SmallCopy
 
-_APART = 9.0  # of colours whose chroma C is ln(1 + 0.045 C) / 0.045, where equal steps look alike (CIEDE2000)
+_CHROMA = 0.045  # of S_C in CIEDE2000: where chroma C is ln(1 + 0.045 C) / 0.045, equal steps look alike
+_APART = 9.0  # of colours there
 _MOST = 64
 _LEAST = 0.005  # probability of what is worth showing
 
@@ -27,12 +28,13 @@ class Spot(NamedTuple):
 
 
 @partial(jax.jit, static_argnames='space')
-def classes(lightness: Float[Array, ''], *, space: Palette) -> Float[Array, 'k 3']:
-    """Return CIELAB of a palette's classes at a lightness L*."""
+def classes(lightness: Float[Array, ''], *, space: Palette) -> tuple[Float[Array, 'k 3'], Float[Array, 'k 2']]:
+    """Return CIELAB of a palette's classes at a lightness L*, and a* and b* where equal steps look alike."""
     x = jnp.full((1, 1, space.size, 1), lightness / 50 - 1)
     one_hot = 100 * jnp.eye(space.size)[None, None]
     chroma = render.chroma(dataclasses.replace(space, temperature=0.0, vividness=0.0), x, one_hot)[0, 0]
-    return jnp.concatenate([jnp.full((space.size, 1), lightness), chroma], axis=-1)
+    lab = jnp.concatenate([jnp.full((space.size, 1), lightness), chroma], axis=-1)
+    return lab, scale_chroma(jnp.log1p, chroma, _CHROMA)
 
 
 def logits_at(output: Float[np.ndarray, 'p q k'], down: float, across: float) -> Float[np.ndarray, ' k']:
@@ -41,13 +43,14 @@ def logits_at(output: Float[np.ndarray, 'p q k'], down: float, across: float) ->
 
 
 def few(
-    logits: Float[np.ndarray, ' k'], lab: Float[np.ndarray, 'k 3'], count: int
+    logits: Float[np.ndarray, ' k'], lab: Float[np.ndarray, 'k 3'], even: Float[np.ndarray, 'k 2'], count: int
 ) -> tuple[Float[np.ndarray, 'n 3'], Float[np.ndarray, ' n']]:
     """Return `count` colours at most, the likeliest first: each the mean of those around a peak, with their sum.
 
     Args:
       logits: of colours.
       lab: their CIELAB, of one lightness.
+      even: places of them where equal steps look alike.
       count: of what is returned, 64 at most.
 
     Returns:
@@ -55,7 +58,7 @@ def few(
     """
     left = np.exp(logits.astype(np.float64) - logits.max())
     left /= left.sum()
-    apart = _distances(lab[:, 1:])
+    apart = np.linalg.norm(even[:, None] - even, axis=2)
     colors: list[np.ndarray] = []
     shares: list[float] = []
     while len(colors) < min(count, _MOST):
@@ -77,9 +80,3 @@ def to_hex(lab: Float[np.ndarray, 'n 3']) -> list[str]:
     padded[: len(lab)] = lab
     rgb = np.asarray(rendering.to_rgb(*padded.T, dtype='uint8'))[: len(lab)]
     return [f'#{bytes(color.tolist()).hex()}' for color in rgb]
-
-
-def _distances(chroma: Float[np.ndarray, 'k 2']) -> Float[np.ndarray, 'k k']:
-    length = np.linalg.norm(chroma, axis=1, keepdims=True)
-    even = chroma * np.log1p(0.045 * length) / np.maximum(0.045 * length, 1e-6)
-    return np.linalg.norm(even[:, None] - even, axis=2)

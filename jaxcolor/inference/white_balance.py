@@ -3,8 +3,10 @@
 import numpy as np
 from jaxtyping import Float
 
+from jaxcolor.color import convert
+
 # X / X_n and Z / Z_n of daylight D50 to those of D65, by their cube roots, which is how a* and b* take them.
-_D65, _D50 = np.array([0.95047, 1.08883]), np.array([0.96422, 0.82521])
+_D65, _D50 = convert.WHITE[[0, 2]], np.array([0.96422, 0.82521])
 
 
 def warm(functions: Float[np.ndarray, 'k 4'], warmth: float) -> Float[np.ndarray, 'k 4']:

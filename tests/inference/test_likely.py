@@ -13,23 +13,26 @@ from jaxcolor.inference import likely, network
 
 CENTERS = ((0.0, 0.0), (5.0, 0.0), (40.0, 20.0), (-30.0, 30.0))
 LAB = np.array([(50.0, *center) for center in CENTERS], np.float32)
+EVEN = LAB[:, 1:]  # far enough apart, or near enough, whatever the scale
 
 
 def test_similar_colours_are_merged():
     probabilities = np.array([0.2, 0.2, 0.35, 0.25])
-    colors, shares = likely.few(np.log(probabilities).astype(np.float32), LAB, 8)
+    colors, shares = likely.few(np.log(probabilities).astype(np.float32), LAB, EVEN, 8)
     np.testing.assert_allclose(shares, [0.4, 0.35, 0.25], atol=1e-6)
     np.testing.assert_allclose(colors, [(50, 2.5, 0), (50, 40, 20), (50, -30, 30)], atol=1e-4)
-    colors, shares = likely.few(np.log(probabilities).astype(np.float32), LAB, 2)
+    colors, shares = likely.few(np.log(probabilities).astype(np.float32), LAB, EVEN, 2)
     np.testing.assert_allclose(shares, [0.4, 0.35], atol=1e-6)
-    assert len(likely.few(np.array([20, 0, 0, 0], np.float32), LAB, 8)[0]) == 1  # what is hardly possible is no colour
+    assert (
+        len(likely.few(np.array([20, 0, 0, 0], np.float32), LAB, EVEN, 8)[0]) == 1
+    )  # what is hardly possible is no colour
 
 
 @pytest.mark.parametrize('basis', ['lab', 'luv', 'rgb'])
 def test_classes_of_every_basis(basis):
     centers = ((100.0, 40.0, 30.0), (20.0, 90.0, 200.0)) if basis == 'rgb' else ((20.0, 10.0), (-10.0, 30.0))
     space = Palette(size=2, basis=basis, centers=centers)
-    lab = np.asarray(likely.classes(np.float32(60), space=space))
+    lab, even = map(np.asarray, likely.classes(np.float32(60), space=space))
     np.testing.assert_allclose(lab[:, 0], 60, atol=1e-3)
     if basis == 'lab':
         expected = np.array(centers)
@@ -38,6 +41,9 @@ def test_classes_of_every_basis(basis):
     else:
         expected = color.rgb2lab(np.array([centers]) / 255)[0, :, 1:]
     np.testing.assert_allclose(lab[:, 1:], expected, atol=0.5)
+    chroma = np.hypot(*lab[:, 1:].T)
+    np.testing.assert_allclose(np.hypot(*even.T), np.log1p(0.045 * chroma) / 0.045, rtol=1e-5)
+    np.testing.assert_allclose(np.arctan2(*even.T), np.arctan2(*lab[:, 1:].T), atol=1e-5)
 
 
 def test_colours_as_text():
