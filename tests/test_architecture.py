@@ -19,7 +19,8 @@ LINES = [
     'evaluation distributed experiments',
     'checkpoints',
     'training inference',
-    'batch_inference export films server',
+    'batch_inference export server',
+    'films',
     'main quickstart',
     'cli',
 ]

@@ -1,7 +1,6 @@
 """Many files coloured, so that the device does not wait: threads decode ahead of it and encode behind it."""
 
 import contextlib
-import dataclasses
 import math
 import os
 import sys
@@ -17,6 +16,7 @@ from tqdm import tqdm
 
 from jaxcolor.batch_inference.discover import Job
 from jaxcolor.batch_inference.jobs import JobFiles, Loaded, Settings
+from jaxcolor.batch_inference.tally import Tally
 from jaxcolor.errors import InterruptedRunError
 from jaxcolor.imaging import formats, photos
 from jaxcolor.imaging.photos import Limits, PhotoError
@@ -28,29 +28,6 @@ from jaxcolor.storage import explain_refusal
 _AHEAD = 2  # batches that are decoded while one is coloured
 _BATCH_PIXELS = 2**24  # a batch with so many takes no further picture
 _IN_FLIGHT = 2**29  # pixels, of originals and results, from reading to having written; one picture alone may have more
-
-
-@dataclasses.dataclass
-class Tally:
-    """What became of pictures."""
-
-    colored: int = 0
-    incomplete: int = 0  # of those
-    skipped: int = 0
-    failed: int = 0
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        parts = [f'{self.colored} coloured']
-        if self.incomplete:
-            parts[0] += f', {self.incomplete} incomplete'
-        if self.skipped:
-            parts.append(f'{self.skipped} skipped, already there; --overwrite colours again')
-        if self.failed:
-            parts.append(f'{self.failed} failed')
-        if self.colored:
-            parts.append(f'{self.seconds:.1f} s, {self.colored / self.seconds:.3g} images/s')
-        return '; '.join(parts)
 
 
 class _Reading(NamedTuple):

@@ -116,6 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     from jaxcolor import compilation_cache
     from jaxcolor.batch_inference import batch, discover
     from jaxcolor.batch_inference.jobs import GrayTest, JobFiles, Settings
+    from jaxcolor.batch_inference.tally import Tally
     from jaxcolor.films import plan as film_plan
     from jaxcolor.imaging.photos import WRITABLE, Limits
     from jaxcolor.imaging.walk import is_film
@@ -190,7 +191,7 @@ def run(arguments: argparse.Namespace) -> int:
     for reason in found.refused:
         print(f'failed: {" ".join(reason.splitlines())}', file=sys.stderr)
     left = [job for job in jobs if not files.is_done(job)]
-    tally = batch.run(colorizer, files, left) if left else batch.Tally()
+    tally = batch.run(colorizer, files, left) if left else Tally()
     tally.skipped = len(jobs) - len(left)
     tally.failed += len(found.refused)
     if gray_test is not None and (table := gray_test.table([job.name for job in jobs])):

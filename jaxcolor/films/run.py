@@ -1,12 +1,12 @@
 """Several films in one go: each coloured, or named with what is wrong with it."""
 
-import dataclasses
 import sys
 import time
 from collections.abc import Sequence
 
 from tqdm import tqdm
 
+from jaxcolor.batch_inference.tally import Tally
 from jaxcolor.errors import InterruptedRunError
 from jaxcolor.films.color import StoppedError, color
 from jaxcolor.films.errors import FilmError
@@ -14,30 +14,6 @@ from jaxcolor.films.plan import FilmJob
 from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.inference.options import Options
 from jaxcolor.signals import catch_signals
-
-
-@dataclasses.dataclass
-class Tally:
-    """What became of films."""
-
-    colored: int = 0
-    incomplete: int = 0  # of those
-    skipped: int = 0
-    failed: int = 0
-    frames: int = 0  # coloured now
-    seconds: float = 0.0
-
-    def __str__(self) -> str:
-        parts = [f'{self.colored} film{"" if self.colored == 1 else "s"} coloured']
-        if self.incomplete:
-            parts[0] += f', {self.incomplete} incomplete'
-        if self.skipped:
-            parts.append(f'{self.skipped} skipped, already there; --overwrite colours again')
-        if self.failed:
-            parts.append(f'{self.failed} failed')
-        if self.frames:
-            parts.append(f'{self.seconds:.1f} s, {self.frames / self.seconds:.3g} frames/s')
-        return '; '.join(parts)
 
 
 def run(colorizer: Colorizer, jobs: Sequence[FilmJob], options: Options, *, most_pixels: int, overwrite: bool) -> Tally:
@@ -54,7 +30,7 @@ def run(colorizer: Colorizer, jobs: Sequence[FilmJob], options: Options, *, most
       UserError: a disk that refuses what is written.
       InterruptedRunError: SIGTERM or SIGINT came; the segments that are whole stay.
     """
-    tally, start = Tally(), time.perf_counter()
+    tally, start = Tally('films'), time.perf_counter()
     with catch_signals() as signals:
         for job in jobs:
             if not overwrite and job.output.is_file() and job.output.stat().st_size:
