@@ -1,18 +1,16 @@
 // One photograph: its card, from preview to result in place.
 
 import { colorize, Failure } from './backend.js';
+import { patiently } from './busy.js';
 import { say } from './say.js';
 
 const AT_ONCE = 3; // uploads; the server colours those that come together in one go
-const BUSY_TRIES = 6;
 const EAGER = 4; // the first cards' previews are loaded at once, others' when they are near
 
 const PARTS = ['frame', 'compare', 'before', 'after', 'divider', 'split', 'placeholder', 'expand', 'progress', 'bar',
   'note', 'cancel', 'retry', 'download', 'copy', 'share', 'remove', 'tag-before', 'tag-after'];
 
 export const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MB`;
-
-const pause = (seconds) => new Promise((resolve) => setTimeout(resolve, 1000 * seconds));
 
 const waiting = []; // for a place
 let places = AT_ONCE;
@@ -207,38 +205,31 @@ export class Picture {
     this.enter('working', 'Waiting for its turn');
     this.progress.classList.remove('endless');
     this.bar.style.setProperty('--done', '0%');
-    await inTurn(async () => {
-      for (let left = BUSY_TRIES; !request.signal.aborted; left -= 1) {
-        if (await this.attempt(request.signal, left > 1)) return;
-      }
-    });
+    await inTurn(async () => { if (!request.signal.aborted) await this.attempt(request.signal); });
   }
 
-  /** Returns whether that was all: false where the server was busy and another try is due. */
-  async attempt(signal, mayComeAgain) {
+  async attempt(signal) {
     const { strength } = this;
-    this.advance(0);
+    const options = { ...this.options, hints: this.hints };
+    const progress = (fraction) => { if (!signal.aborted) this.advance(fraction); };
+    const send = () => {
+      this.advance(0);
+      return colorize(this.file, options, { signal, progress });
+    };
+    const waiting = (seconds) => { this.note.textContent = `The server is busy; trying again in ${seconds} s`; };
     try {
-      const options = { ...this.options, hints: this.hints };
-      const progress = (fraction) => { if (!signal.aborted) this.advance(fraction); };
-      const result = await colorize(this.file, options, { signal, progress });
-      if (signal.aborted) return true;
+      const result = await patiently(send, signal, waiting);
+      if (signal.aborted) return;
       await this.show({ ...result, strength });
       this.tell('result');
       say(`${this.name} is in colour`);
     } catch (error) {
-      if (signal.aborted) return true;
-      if (error.after && mayComeAgain) {
-        this.note.textContent = `The server is busy; trying again in ${error.after} s`;
-        await pause(error.after);
-        return false;
-      }
+      if (signal.aborted) return;
       this.failure = error;
       this.mayRetry = error.again ?? true;
       this.enter('failed', error instanceof Failure ? error.message : 'The result cannot be shown.');
       say(`${this.name}: ${this.note.textContent}`);
     }
-    return true;
   }
 
   stop() {

@@ -1,9 +1,9 @@
 // A small copy of a photograph, made here: what one tries with it is seen within a second.
 
 import { colorize, likelyColors } from './backend.js';
+import { patiently } from './busy.js';
 
 const QUALITY = 0.92;
-const BUSY_TRIES = 6;
 
 /** Whether this browser can show a picture, and so make a small copy of it. */
 export const canPreview = (picture) => Boolean(picture.result) || !picture.noPreview;
@@ -53,18 +53,5 @@ export class Preview {
   #scaled([x, y, ...color]) {
     const within = (place, whole) => Math.min(place * this.scale, Math.max(1, Math.round(whole * this.scale)) - 0.01);
     return [within(x, this.width), within(y, this.height), ...color];
-  }
-}
-
-/** Does `work`, and again where the server was busy. */
-async function patiently(work, signal) {
-  for (let left = BUSY_TRIES; ; left -= 1) {
-    try {
-      return await work();
-    } catch (error) {
-      if (signal.aborted || !error.after || left === 1) throw error;
-      await new Promise((resolve) => { setTimeout(resolve, 1000 * error.after); });
-      if (signal.aborted) throw error;
-    }
   }
 }
