@@ -1,6 +1,7 @@
 """Eight virtual CPU devices, strict dtypes and ranks for every test."""
 
 import atexit
+import functools
 import os
 import shutil
 import tempfile
@@ -43,3 +44,32 @@ def make_run(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     from helpers.runs import run_maker  # imports the package, whose types pytest's plug-in must have hooked before
 
     return run_maker(tmp_path_factory.mktemp)
+
+
+@pytest.fixture(scope='module')
+def restore_once() -> Callable[..., object]:
+    """`Colorizer.restore` that returns the same for the same model."""
+    from jaxcolor import Colorizer
+
+    return functools.cache(Colorizer.restore)
+
+
+@pytest.fixture
+def restored_once(monkeypatch: pytest.MonkeyPatch, restore_once: Callable[..., object]) -> None:
+    """Commands of one process share what is compiled for a model, which is what takes the time."""
+    from jaxcolor import Colorizer
+
+    monkeypatch.setattr(Colorizer, 'restore', restore_once)
+
+
+@pytest.fixture
+def colorize(make_run: Callable[..., Path], tmp_path: Path, restored_once: None) -> Callable[..., int]:
+    """Runs the command in this process: (files, options) -> exit status; results are in `out`."""
+    from jaxcolor import cli
+
+    def run(*arguments: object) -> int:
+        # One picture at a time, unless told otherwise: each size of a batch is compiled for.
+        line = ['colorize', '--model', make_run(), '--output', tmp_path / 'out', '--batch-size', 1, *arguments]
+        return cli.main([str(argument) for argument in line])
+
+    return run

@@ -1,7 +1,6 @@
 """`jaxcolor colorize` as a person runs it: real files, a real model, and what is wrong with either."""
 
 import errno
-import functools
 import os
 import shutil
 import signal
@@ -19,7 +18,6 @@ import tifffile
 from helpers import fast_compile, hostile, locked_folders
 from PIL import Image
 
-from jaxcolor import Colorizer, cli
 from jaxcolor.batch_inference import batch
 from jaxcolor.batch_inference.jobs import JobFiles
 from jaxcolor.imaging import tiff
@@ -27,27 +25,7 @@ from jaxcolor.imaging import tiff
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope='module')
-def restore_once():
-    return functools.cache(Colorizer.restore)
-
-
-@pytest.fixture(autouse=True)
-def restored_once(monkeypatch, restore_once):
-    """Commands of one process share what is compiled for a model, which is what takes the time."""
-    monkeypatch.setattr(Colorizer, 'restore', restore_once)
-
-
-@pytest.fixture
-def colorize(make_run, tmp_path):
-    """Runs the command in this process: (folder or files, options) -> exit status; results are in `out`."""
-
-    def run(*arguments):
-        # One picture at a time, unless told otherwise: each size of a batch is compiled for.
-        line = ['colorize', '--model', make_run(), '--output', tmp_path / 'out', '--batch-size', 1, *arguments]
-        return cli.main([str(argument) for argument in line])
-
-    return run
+pytestmark = pytest.mark.usefixtures('restored_once')
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`--gray-test`: what the command prints and writes is what scikit-image says of the files that it wrote."""
 
-import functools
 import json
 import re
 import subprocess
@@ -13,21 +12,13 @@ import skimage.data
 import skimage.metrics
 from PIL import Image
 
-from jaxcolor import Colorizer, cli
+from jaxcolor import cli
 from jaxcolor.batch_inference import gray_test
 
 SIZES = {'a': (64, 64), 'b/c': (70, 90)}  # heights and widths; what is compared is a square of 64
 
 
-@pytest.fixture(autouse=True)
-def restored_once(monkeypatch, restore_once):
-    """Commands of one process share what is compiled for a model."""
-    monkeypatch.setattr(Colorizer, 'restore', restore_once)
-
-
-@pytest.fixture(scope='module')
-def restore_once():
-    return functools.cache(Colorizer.restore)
+pytestmark = pytest.mark.usefixtures('restored_once')
 
 
 @pytest.fixture

@@ -23,9 +23,9 @@ pytest.importorskip('jax2onnx')
 pytest.importorskip('onnxruntime')
 pytest.importorskip('selenium')
 import onnxruntime
+from helpers import pages
 from selenium import webdriver
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 from skimage import data
 from skimage.color import deltaE_ciede2000, rgb2lab
 
@@ -41,8 +41,9 @@ from jaxcolor.inference import render
 from jaxcolor.inference.network import near
 from jaxcolor.models import build_generator
 
-CHROMIUM, DRIVER = shutil.which('chromium'), shutil.which('chromedriver')
-in_a_browser = pytest.mark.skipif(not (CHROMIUM and DRIVER), reason='there is no chromium with its chromedriver')
+in_a_browser = pytest.mark.skipif(
+    not (pages.CHROMIUM and pages.DRIVER), reason='there is no chromium with its chromedriver'
+)
 
 
 @contextlib.contextmanager
@@ -79,21 +80,10 @@ def site(onnxruntime_web, tmp_path_factory) -> Path:
 
 @pytest.fixture(scope='module')
 def browser(tmp_path_factory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for switch in (
-        *('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--window-size=1280,900'),
-        '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1',
-    ):
-        options.add_argument(switch)
-    folder = tmp_path_factory.mktemp('downloads')
-    options.add_experimental_option('prefs', {'download.default_directory': str(folder)})
-    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
-    browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    browser.set_script_timeout(120)
-    browser.downloads = folder
-    yield browser
-    browser.quit()
+    no_network = '--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1'
+    with pages.chrome(tmp_path_factory.mktemp('downloads'), no_network) as browser:
+        browser.set_script_timeout(120)
+        yield browser
 
 
 @pytest.fixture
@@ -104,12 +94,8 @@ def page(browser, site) -> webdriver.Chrome:
         "import(jaxcolor.address('store.js')).then((store) => store.forgetAll()).then(arguments[0])"
     )
     browser.refresh()
-    _wait(browser, lambda _: browser.find_element(By.ID, 'model').text)
+    pages.wait(browser, lambda _: browser.find_element(By.ID, 'model').text)
     return browser
-
-
-def _wait(page: webdriver.Chrome, ready) -> None:
-    WebDriverWait(page, 120, poll_frequency=0.1).until(ready)
 
 
 def _color(page: webdriver.Chrome, path: Path) -> Path:
@@ -117,10 +103,10 @@ def _color(page: webdriver.Chrome, path: Path) -> Path:
     page.find_element(By.ID, 'files').send_keys(str(path))
     page.find_element(By.ID, 'submit').click()
     link = page.find_elements(By.CSS_SELECTOR, '.download')[-1]
-    _wait(page, lambda _: link.is_displayed())
+    pages.wait(page, lambda _: link.is_displayed())
     page.execute_script('arguments[0].click()', link)
     result = page.downloads / link.get_attribute('download')
-    _wait(page, lambda _: result.exists())
+    pages.wait(page, lambda _: result.exists())
     return result
 
 
@@ -250,7 +236,7 @@ def test_what_is_no_picture_is_said_to_be_none(page, tmp_path):
     page.find_element(By.ID, 'files').send_keys(str(path))
     page.find_element(By.ID, 'submit').click()
     note = page.find_element(By.CSS_SELECTOR, '.note')
-    _wait(page, lambda _: note.text.startswith('This browser cannot open this file'))
+    pages.wait(page, lambda _: note.text.startswith('This browser cannot open this file'))
     page.get_log('browser')
 
 

@@ -1,6 +1,5 @@
 """`jaxcolor colorize film.mp4` as a person runs it: what is kept, what is coloured, what is gone on with."""
 
-import functools
 import io
 import os
 import signal
@@ -15,35 +14,11 @@ pytest.importorskip('cv2')
 import av
 from helpers import films
 
-from jaxcolor import Colorizer, cli
+from jaxcolor import Colorizer
 from jaxcolor.films import color, encode, segments
 from jaxcolor.films.segments import Segments
 from jaxcolor.films.source import Source
 from jaxcolor.inference.options import Options
-
-
-@pytest.fixture(scope='module')
-def restore_once():
-    return functools.cache(Colorizer.restore)
-
-
-@pytest.fixture(autouse=True)
-def restored_once(monkeypatch, restore_once):
-    monkeypatch.setattr(Colorizer, 'restore', restore_once)
-    # Small segments and batches: films of 20 frames have several.
-    monkeypatch.setattr(color, '_BATCH', 4)
-    monkeypatch.setattr(color, 'FRAMES', 8)
-
-
-@pytest.fixture
-def colorize(make_run, tmp_path):
-    """Runs the command in this process: (film, options) -> exit status; results are in `out`."""
-
-    def run(*arguments):
-        line = ['colorize', '--model', make_run(), '--output', tmp_path / 'out', *arguments]
-        return cli.main([str(argument) for argument in line])
-
-    return run
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Files that are no films, or broken ones: one clear line each."""
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -11,29 +9,7 @@ pytest.importorskip('cv2')
 import av
 from helpers import films
 
-from jaxcolor import Colorizer, cli
 from jaxcolor.films import color
-
-
-@pytest.fixture(scope='module')
-def restore_once():
-    return functools.cache(Colorizer.restore)
-
-
-@pytest.fixture(autouse=True)
-def restored_once(monkeypatch, restore_once):
-    monkeypatch.setattr(Colorizer, 'restore', restore_once)
-    monkeypatch.setattr(color, '_BATCH', 4)
-    monkeypatch.setattr(color, 'FRAMES', 8)
-
-
-@pytest.fixture
-def colorize(make_run, tmp_path):
-    def run(*arguments):
-        line = ['colorize', '--model', make_run(), '--output', tmp_path / 'out', *arguments]
-        return cli.main([str(argument) for argument in line])
-
-    return run
 
 
 def sound_alone(path):

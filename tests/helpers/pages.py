@@ -1,12 +1,32 @@
 """The page in a browser: what tests of it look for, and wait for."""
 
-from collections.abc import Callable
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMIUM, DRIVER = shutil.which('chromium'), shutil.which('chromedriver')
+
+
+@contextlib.contextmanager
+def chrome(downloads: Path, *switches: str) -> Iterator[webdriver.Chrome]:
+    """Yields a browser without a window, whose log is kept; it downloads to a folder, which it has as `downloads`."""
+    options = webdriver.ChromeOptions()
+    options.binary_location = CHROMIUM
+    ours = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--window-size=1280,900')
+    for switch in (*ours, *switches):
+        options.add_argument(switch)
+    options.add_experimental_option('prefs', {'download.default_directory': str(downloads)})
+    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
+    browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    browser.downloads = downloads
+    yield browser
+    browser.quit()
 
 
 def one(page: webdriver.Chrome | WebElement, selector: str) -> WebElement:

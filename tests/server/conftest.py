@@ -5,7 +5,6 @@ import io
 import os
 import re
 import resource
-import shutil
 import signal
 import socket
 import subprocess
@@ -178,29 +177,12 @@ def photograph(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope='session')
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator['webdriver.Chrome']:
     pytest.importorskip('selenium')
-    from selenium import webdriver
+    from helpers import pages
 
-    chromium, driver = shutil.which('chromium'), shutil.which('chromedriver')
-    if not (chromium and driver):
+    if not (pages.CHROMIUM and pages.DRIVER):
         pytest.skip('there is no chromium with its chromedriver')
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    for switch in (
-        '--headless=new',
-        '--no-sandbox',
-        '--disable-gpu',
-        '--disable-dev-shm-usage',
-        '--window-size=1280,900',
-        '--js-flags=--expose-gc',
-    ):
-        options.add_argument(switch)
-    folder = tmp_path_factory.mktemp('downloads')
-    options.add_experimental_option('prefs', {'download.default_directory': str(folder)})
-    options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
-    browser = webdriver.Chrome(options, webdriver.ChromeService(driver))
-    browser.downloads = folder
-    yield browser
-    browser.quit()
+    with pages.chrome(tmp_path_factory.mktemp('downloads'), '--js-flags=--expose-gc') as browser:
+        yield browser
 
 
 @pytest.fixture
