@@ -29,16 +29,25 @@ def make_renew(
 ) -> Callable[[TrainState], TrainState]:
     """Return a function that gives a state the statistics of what is used in inference; all else stays.
 
-    They are means over the first training batches of the seed, as many as there are steps between two uses, but 8 to
-    64: so they cost little beside the training, and follow from the parameters alone, wherever a run was resumed.
-    Where neither parameters are averaged nor hints given, the state is returned as it is.
+    They are of as many batches as there are steps between two uses, but 8 to 64: so they cost little beside the
+    training. Where neither parameters are averaged nor hints given, the state is returned as it is.
+    """
+    if not (system.ema_decay or system.hints):
+        return lambda state: state
+    return over(config, dataset, system, min(_MOST, max(_LEAST, min(schedule.evaluate, schedule.save))))
+
+
+def over(
+    config: ml_collections.ConfigDict, dataset: Dataset, system: System, count: int = _MOST
+) -> Callable[[TrainState], TrainState]:
+    """Return a function that gives a state the statistics of `count` batches; all else stays.
+
+    They are means over the first training batches of the seed: so they follow from the parameters alone, wherever a run
+    was resumed. They are of pictures of `config.data.image_size`, and wrong for much larger or smaller ones.
 
     References:
       Wu and Johnson 2021, "Rethinking 'Batch' in BatchNorm", section 3 (PreciseBN).
     """
-    if not (system.ema_decay or system.hints):
-        return lambda state: state
-    count = min(_MOST, max(_LEAST, min(schedule.evaluate, schedule.save)))
 
     def of_batch(variables: Variables, image: UInt8[Array, 'b s s 3'], shard_number: Any) -> Any:
         rng = jax.random.fold_in(jax.random.key(config.seed), shard_number)

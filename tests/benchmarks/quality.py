@@ -1,7 +1,7 @@
 """What a model's colours are worth on photographs that it has not seen, beside grey and one colour a picture.
 
     python tests/benchmarks/quality.py FOLDER [FOLDER ...] [--model MODEL ...] [--vividness 0 0.2 0.4]
-        [--render-size 96 128 192 256] [--hints 0 1 5 20 100] [--size 128] [--count 500]
+        [--render-size 96 128 192 256] [--flip-average] [--hints 0 1 5 20 100] [--size 128] [--count 500]
     python tests/benchmarks/quality.py FOLDER --torch MINUTES --train FOLDER
 
 A table for each folder, and a contact sheet of 24 of its pictures under --output. Of each picture it is the centre
@@ -123,7 +123,11 @@ def read(folder: str, size: int, count: int, min_colorfulness: float) -> np.ndar
 
 
 def colorings(
-    models: Mapping[str, Model], grey: np.ndarray, render_sizes: Sequence[int | None], vividness: Sequence[float | None]
+    models: Mapping[str, Model],
+    grey: np.ndarray,
+    render_sizes: Sequence[int | None],
+    vividness: Sequence[float | None],
+    flip_average: bool,
 ) -> dict[str, np.ndarray]:
     """Returns the pictures coloured by each model at each setting, by the name of both."""
     colored = {}
@@ -134,7 +138,9 @@ def colorings(
                 label = f'{name}, {colorizer.render_size} px'
                 if colorizer.has_palette:
                     label += f', vividness {colorizer.space.vividness if value is None else value:g}'
-                colored[label] = quality.in_batches(functools.partial(colorizer, vividness=value), grey)
+                for flip in (False, True) if flip_average else (False,):
+                    color = functools.partial(colorizer, vividness=value, flip_average=flip)
+                    colored[label + ', mirrored too' * flip] = quality.in_batches(color, grey)
     return colored
 
 
@@ -216,7 +222,7 @@ def report(folder: str, models: Mapping[str, Model], args: argparse.Namespace) -
     """Prints the tables of a folder, and draws its contact sheet."""
     true = read(folder, args.size, args.count, args.min_colorfulness)
     grey = quality.grey(true)
-    colored = {'grey': grey} | colorings(models, grey, args.render_size, args.vividness)
+    colored = {'grey': grey} | colorings(models, grey, args.render_size, args.vividness, args.flip_average)
     baseline = {'one mean colour a picture (oracle)': quality.mean_color(true)}
     print(f'\n{folder}, {args.size} px\n\n{table(colored | baseline, true)}', flush=True)
     for name, model in models.items() if args.hints else ():
@@ -235,6 +241,7 @@ def main() -> None:
     parser.add_argument('--model', nargs='+', default=[DEFAULT], help='work directories of runs, files, names')
     parser.add_argument('--vividness', type=float, nargs='+', default=[None], help="of a palette; the model's own")
     parser.add_argument('--render-size', type=int, nargs='+', default=[None], help="the network's; as trained")
+    parser.add_argument('--flip-average', action='store_true', help='the mean with the mirror image too')
     parser.add_argument('--hints', type=int, nargs='+', metavar='COUNT', help='true colours that are given')
     parser.add_argument('--size', type=int, default=128, help='pixels, of what is coloured and compared')
     parser.add_argument('--count', type=int, default=500, help='pictures at most, of each folder')

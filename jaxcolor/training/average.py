@@ -1,0 +1,102 @@
+"""Average the weights of several models: one as fast as each, and often better than any.
+
+    python -m jaxcolor.training.average MODEL MODEL … --source folder:/path/to/photographs --output FILE.safetensors
+        [--shares 0.3 0.7] [--image-size 128]
+
+The models are of one config and of one origin: trained on from the same weights, with other pictures, sizes or rates.
+BatchNorm's statistics are taken anew, of the training pictures of `--source` at `--image-size`, for those of the
+models hold neither for the mean nor for another size.
+
+References:
+  Wortsman et al. 2022, "Model soups: averaging weights of multiple fine-tuned models improves accuracy without
+  increasing inference time".
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxcolor import compilation_cache, storage
+from jaxcolor.checkpoints import weights_file
+from jaxcolor.checkpoints.load import load
+from jaxcolor.checkpoints.model import Model
+from jaxcolor.data.dataset import Dataset
+from jaxcolor.distributed import parallel
+from jaxcolor.errors import UserError
+from jaxcolor.training import batch_statistics
+from jaxcolor.training.state import build_system, create_state
+
+
+def average(models: Sequence[Model], shares: Sequence[float], source: str, image_size: int | None = None) -> Model:
+    """Return the mean of several models.
+
+    Args:
+      models: of one generator and one space. The last one's config is the mean's, but for `data`.
+      shares: of each; they are divided by their sum.
+      source: of the pictures that BatchNorm's statistics are of, as `data.source`.
+      image_size: of these pictures, in pixels; left out, that of the last model.
+
+    Raises:
+      UserError: models that differ, shares that are no shares, or pictures that can't be read.
+    """
+    _check(models, shares)
+    last = models[-1]
+    config = last.config.copy_and_resolve_references()
+    size = config.data.image_size if image_size is None else image_size
+    config.data.update(source=source, image_size=size, max_resize=size + size // 8)
+    weights = np.asarray(shares, np.float64) / np.sum(shares)
+    params = jax.tree.map(
+        lambda *leaves: np.tensordot(weights, np.stack(leaves), 1).astype(np.float32),
+        *[model.variables['params'] for model in models],
+    )
+    system = build_system(config, parallel.AXIS)
+    state = create_state(system, size, jax.random.key(config.seed))
+    state = state.replace(generator=state.generator.replace(params=params))
+    if state.ema_params is not None:
+        state = state.replace(ema_params=params)
+    renew = batch_statistics.over(config, Dataset(config.data), system)
+    variables = jax.device_get(renew(parallel.replicate(state)).inference_variables)
+    return last._replace(config=config, variables=variables)
+
+
+def _check(models: Sequence[Model], shares: Sequence[float]) -> None:
+    if len(models) != len(shares):
+        raise UserError(f'shares={list(shares)} are {len(shares)} for {len(models)} models; give each one, or none')
+    if not (np.isfinite(shares).all() and min(shares) >= 0 and sum(shares) > 0):
+        raise UserError(f'shares={list(shares)}: use numbers of 0 and more, not all of them 0')
+    first = models[0].config
+    for model in models[1:]:
+        for part in ('generator', 'space'):
+            one, other = (config[part].to_dict() for config in (first, model.config))
+            if one != other:
+                names = sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
+                raise UserError(f'the models differ in {part}.{", ".join(names)}; use models of one config')
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Write the mean of the models that are named."""
+    parser = argparse.ArgumentParser('average', description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument('models', nargs='+', metavar='MODEL', help='runs, files of weights, or names, as --model')
+    parser.add_argument('--shares', type=float, nargs='+', help='of each model; left out, equal ones')
+    parser.add_argument('--source', required=True, help='data.source of the pictures for the statistics')
+    parser.add_argument('--image-size', type=int, help="their size in pixels; left out, the last model's")
+    parser.add_argument('--output', type=Path, required=True, help='a file *.safetensors')
+    args = parser.parse_args(arguments)
+    compilation_cache.use()
+    try:
+        if args.output.suffix != '.safetensors':
+            raise UserError(f'--output={args.output} is no file *.safetensors; name it so')
+        models = [load(name) for name in args.models]
+        mean = average(models, args.shares or [1.0] * len(models), args.source, args.image_size)
+        args.output.parent.mkdir(parents=True, exist_ok=True)
+        storage.write_atomic(args.output, weights_file.encode(mean.config, mean.step, mean.variables))
+    except UserError as error:
+        sys.exit(str(error))
+
+
+if __name__ == '__main__':
+    main()
