@@ -97,7 +97,8 @@ def default() -> ml_collections.ConfigDict:
             'steps_per_call': 1,  # by accelerators, for networks that are through in no time; slower on CPUs
             # Compute activations again in the backward pass instead of keeping them; None: from 512 px on.
             'remat': ml_collections.config_dict.placeholder(bool),
-            'metrics': (),  # of your own, beside those that come along: ('my_metrics:warmth',)
+            # Beside those that all have: frechet_lite0, or your own my_metrics:warmth.
+            'metrics': (),
             'log_every': 50,
             'profile': '',  # FIRST:LAST, steps of which a trace is written to profile/ in the work directory
             'eval_every': ml_collections.config_dict.placeholder(int),

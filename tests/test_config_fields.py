@@ -8,7 +8,7 @@ from jaxcolor import config as configs
 from jaxcolor.data import pipeline
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.errors import UserError
-from jaxcolor.evaluation import metrics
+from jaxcolor.evaluation import measures
 from jaxcolor.training import pretrained, profiler
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import build_system
@@ -92,7 +92,7 @@ def admit(config, field):
         pretrained.load_model(config.pretrained.model)
     system = build_system(config, None, lambda: 10)
     check_metric(config.early_stopping.metric, system.space, config.metrics)
-    metrics.own(config.metrics)
+    measures.load(config)
     if field.startswith('data.'):
         batch = next(pipeline.train_batches(dataset, seed=config.seed))
         assert batch['image'].shape == (config.data.batch_size, 16, 16, 3)

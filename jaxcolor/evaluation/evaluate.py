@@ -2,7 +2,8 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Mapping
+import operator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import jax
@@ -15,7 +16,7 @@ from jaxtyping import Array, Bool, Float, PRNGKeyArray, UInt8
 from jaxcolor.color.convert import to_float
 from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import Rgb, Space, Target, grey
-from jaxcolor.evaluation import metrics
+from jaxcolor.evaluation import measures, metrics
 
 Pictures = Float[Array, 'b h w 3']
 
@@ -67,22 +68,36 @@ def add_scores(
     space: Space,
     generator: nn.Module,
     axis_name: str,
-    own: Mapping[str, metrics.Metric],
     averages: Any,
     variables: Any,
+    more: measures.OnDevice,
     image: UInt8[Array, 'b h w 3'],
     mask: Bool[Array, ' b'],
     rng: PRNGKeyArray | None = None,
-) -> Any:
+) -> tuple[Any, Any]:
     """Add the scores of one batch, all devices' shares of it, to `averages`; rows that `mask` leaves out don't count.
 
-    Metrics of one's `own` are by their names in records, see `metrics.own`. Where `rng` is given, the generator's
-    dropout draws from it: it should differ by batch and by device.
+    Where `rng` is given, the generator's dropout draws from it: it should differ by batch and by device.
+
+    Args:
+      space: the generator's.
+      generator: a network.
+      axis_name: of the devices.
+      averages: of `score_names`, but for measures of sets.
+      variables: the generator's.
+      more: measures beside those that all have.
+      image: a device's share of the batch.
+      mask: which of it are pictures.
+      rng: for dropout.
+
+    Returns:
+      `averages` with the batch; and for measures of sets what they extract, by name, of all devices' pictures
+      [d, b, …] and with `mask` beside it, or nothing where there are none.
     """
     x, target = space.split(image)
     prediction = _predict(generator, variables, x, rng)
     generated, true, greyed = space.join(x, prediction), to_float(image), grey(x)
-    scores = metrics.score(generated, true, greyed, own)
+    scores = metrics.score(generated, true, greyed, more.pictures)
     if isinstance(space, Palette):
         size = prediction.shape[1:3]
         labels = space.labels(target, size)
@@ -97,8 +112,11 @@ def add_scores(
         scores |= _errors(prediction, target, space.target(greyed))
     if isinstance(space, Rgb):
         scores['accuracy'] = metrics.channel_accuracy(prediction, target)
-    names = score_names(space, own)
-    return averages.merge(_averages(names).gather_from_model_output(axis_name=axis_name, mask=mask, **scores))
+    means = _averages(score_names(space, more.pictures))
+    averages = averages.merge(means.gather_from_model_output(axis_name=axis_name, mask=mask, **scores))
+    extracted = {name: extract(generated, true) for name, extract in more.sets.items()}
+    extracted |= {f'grey_{name}': extract(greyed, true) for name, extract in more.sets.items()}
+    return averages, jax.lax.all_gather((extracted, mask), axis_name) if extracted else ({}, ())
 
 
 def _predict(
@@ -125,23 +143,32 @@ def evaluate(
     variables: Any,
     batches: Iterable[dict[str, np.ndarray]],
     rng: PRNGKeyArray | None = None,
-    own: Iterable[str] = (),
+    more: measures.Measures = measures.NONE,
 ) -> dict[str, int | float]:
     """Return the mean of each of `score_names` over all pictures of `batches`, and their number as `pictures`.
 
+    Measures of sets are those of all pictures together.
+
     Args:
       space: the generator's.
-      add: `add_scores`, mapped over the devices: (averages, variables, image, mask) -> averages, with the batch's
-        own key as a last argument where `rng` is given.
-      place: puts the averages on the devices.
+      add: `add_scores`, mapped over the devices: (averages, variables, more, image, mask) -> (averages, extracted),
+        with the batch's own key as a last argument where `rng` is given.
+      place: puts the averages, and the weights of measures, on the devices.
       variables: the generator's.
       batches: `image` and `mask`, split among the devices.
       rng: for the generator's dropout, which is off without; a batch has the same key in every evaluation.
-      own: names of metrics of one's own, which `add` adds.
+      more: measures beside those that all have.
     """
-    averages = place(_averages(score_names(space, own)).empty())
+    on_device = place(more.on_device)
+    averages = place(_averages(score_names(space, on_device.pictures)).empty())
+    sets = {f'{whose}{name}': measure for whose in ('', 'grey_') for name, measure in more.sets.items()}
+    states = {name: measure.init() for name, measure in sets.items()}
     for number, batch in enumerate(batches):
         keys = () if rng is None else (jax.random.fold_in(rng, number),)
-        averages = add(averages, variables, batch['image'], batch['mask'], *keys)
+        averages, gathered = add(averages, variables, on_device, batch['image'], batch['mask'], *keys)
+        extracted, mask = jax.device_get(gathered)
+        for name, measure in sets.items():
+            states[name] = measure.update(states[name], jax.tree.map(operator.itemgetter(mask), extracted[name]))
     averages = jax.device_get(averages)
-    return {name: float(value) for name, value in averages.compute().items()} | {'pictures': int(averages.mae.count)}
+    scores = averages.compute() | {name: measure.finish(states[name]) for name, measure in sets.items()}
+    return {name: float(value) for name, value in scores.items()} | {'pictures': int(averages.mae.count)}

@@ -5,7 +5,7 @@ averages, and masks the pictures that only pad a batch.
 """
 
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import dm_pix
@@ -14,11 +14,8 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int
 
-from jaxcolor import own_parts
 from jaxcolor.color import colorfulness as of_colors
 from jaxcolor.color.convert import rgb_to_lab
-from jaxcolor.errors import UserError
-from jaxcolor.evaluation import scores
 
 Pictures = Float[Array, 'b h w 3']
 Output = Float[Array, 'b h w c']
@@ -148,22 +145,6 @@ Metric = Callable[[Pictures, Pictures], Scores]
 
 PICTURES: dict[str, Metric] = {'psnr': psnr, 'ssim': ssim, 'mae': mae, 'delta_e': delta_e}
 _NONE: Mapping[str, Metric] = types.MappingProxyType({})
-
-
-def own(names: Sequence[str]) -> dict[str, Metric]:
-    """Return metrics of one's own, `my_metrics:warmth` say, by the names that they have in records.
-
-    Raises:
-      UserError: there is no such function, or its name is taken.
-    """
-    found = {}
-    for name in names:
-        key = scores.key(name)
-        if key in scores.SCORES or key in found:
-            raise UserError(f'metrics={name}: there is a score of that name already; name the function otherwise')
-        scores.find(name)
-        found[key] = own_parts.find('metrics', name, {})
-    return found
 
 
 def compare(generated: Pictures, truth: Pictures, own: Mapping[str, Metric] = _NONE) -> dict[str, Scores]:

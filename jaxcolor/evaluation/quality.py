@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float, UInt8
 
 from jaxcolor.color import convert
-from jaxcolor.evaluation import metrics
+from jaxcolor.evaluation import measures, metrics
 
 Pictures = UInt8[np.ndarray, 'n h w 3']
 
@@ -30,6 +30,21 @@ def measure(colored: Pictures, true: Pictures) -> dict[str, float]:
     """Return the mean of each score of `metrics.compare`."""
     scores = in_batches(_compare, colored, true)
     return {name: float(np.mean(values)) for name, values in scores.items()}
+
+
+def frechet_lite0(true: Pictures) -> Callable[[Pictures], float]:
+    """Return a function of colourings: their Fréchet distance from the true pictures, see `measures.frechet_lite0`.
+
+    Raises:
+      UserError: see there.
+    """
+    measure = measures.frechet_lite0()
+    extract = jax.jit(lambda *pair: measure.extract(*map(convert.to_float, pair)))
+
+    def distance(colored: Pictures) -> float:
+        return measure.finish(measure.update(measure.init(), in_batches(extract, colored, true)))
+
+    return distance
 
 
 def in_batches(function: Callable[..., Any], *arrays: np.ndarray) -> Any:

@@ -30,9 +30,15 @@ PICTURES = {
     'mae': Score('MAE', 'of 1'),
     'delta_e': Score('Delta E', 'CIEDE2000'),
 }
+_SET_MEASURE = ('extract', 'init', 'update', 'finish')
 COLORFULNESS = Score('colorfulness', 'on 0-255', higher_is_better=True)
+# Only where a config asks for them, see `measures`.
+_OF_NETWORKS = {
+    'frechet_lite0': Score('Fréchet, Lite0', 'no FID'),
+}
 SCORES = {
     **PICTURES,
+    **_OF_NETWORKS,
     'accuracy': Score('accuracy', 'of 1', higher_is_better=True),
     'cross_entropy': Score('cross-entropy', 'nats'),
     'rgb_distance': Score('RGB distance', 'on 0-255'),
@@ -45,7 +51,7 @@ SCORES = {
 def find(name: str) -> Score:
     """Return the score called `name`: one of `SCORES`, or `my_metrics:warmth`, see `docs/own-parts.md`.
 
-    A function of one's own has the attribute `higher_is_better = True` where that is so.
+    What is one's own has the attribute `higher_is_better = True` where that is so.
 
     Raises:
       UserError: there is none.
@@ -53,8 +59,12 @@ def find(name: str) -> Score:
     found = own_parts.find('metric', name, SCORES)
     if isinstance(found, Score):
         return found
-    if not callable(found):
-        raise UserError(f'metric={name} is no function; use one of (generated, true) that returns a number a picture')
+    function = callable(found) and not isinstance(found, type)
+    if not function and not all(hasattr(found, part) for part in _SET_MEASURE):
+        raise UserError(
+            f'metric={name} is no function; use one of (generated, true) that returns a number a picture, '
+            f'or a measure of a set, which has {", ".join(_SET_MEASURE)}'
+        )
     return Score(key(name), 'a metric of your own', higher_is_better=getattr(found, 'higher_is_better', False))
 
 

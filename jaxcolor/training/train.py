@@ -289,7 +289,7 @@ def check_metric(metric: str, space: Space, own: Sequence[str] = ()) -> None:
     if metric not in known:
         raise UserError(
             f'early_stopping.metric={metric!r} is not measured of a generator in space {space.name!r}; '
-            f'known: {", ".join(known)}'
+            f'known: {", ".join(known)}, and others where metrics names them'
         )
 
 

@@ -14,7 +14,7 @@ from jaxcolor.data import pipeline
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.data.loading import Batch
 from jaxcolor.distributed import parallel
-from jaxcolor.evaluation import metrics
+from jaxcolor.evaluation import measures
 from jaxcolor.evaluation.evaluate import Colorings, add_scores, colorize, evaluate
 from jaxcolor.training.state import System, TrainState
 
@@ -29,18 +29,18 @@ class Validation:
         self._pictures = len(dataset.test.source)
         self._batches = math.ceil(self._pictures / config.data.batch_size)
         self._rng = jax.random.key(config.seed) if config.sampling == 'dropout' else None
-        self._own = metrics.own(config.metrics)
-        self._add = self._mapped(partial(add_scores, system.space, system.generator, parallel.AXIS, self._own))
+        self._measures = measures.load(config)
+        self._add = self._mapped(partial(add_scores, system.space, system.generator, parallel.AXIS))
         self._colorize = jax.jit(partial(colorize, system.space, system.generator))
 
     def _mapped(self, add: Any) -> Any:
         if self._rng is None:
-            return parallel.pmap(add, in_axes=(None, None, 0, 0))
+            return parallel.pmap(add, in_axes=(None, None, None, 0, 0))
 
-        def draw(averages: Any, variables: Any, image: Any, mask: Any, rng: Any, shard_number: Any) -> Any:
-            return add(averages, variables, image, mask, jax.random.fold_in(rng, shard_number))
+        def draw(averages: Any, variables: Any, more: Any, image: Any, mask: Any, rng: Any, shard_number: Any) -> Any:
+            return add(averages, variables, more, image, mask, jax.random.fold_in(rng, shard_number))
 
-        mapped = parallel.pmap(draw, in_axes=(None, None, 0, 0, None, 0))
+        mapped = parallel.pmap(draw, in_axes=(None, None, None, 0, 0, None, 0))
         return lambda *arguments: mapped(*arguments, parallel.shard_numbers())
 
     def __call__(self, state: TrainState) -> tuple[dict[str, int | float], Colorings]:
@@ -53,7 +53,7 @@ class Validation:
             self._dataset, process_index=jax.process_index(), process_count=jax.process_count()
         )
         space = self._system.space
-        inputs = variables, self._sharded(batches), self._rng, self._own
+        inputs = variables, self._sharded(batches), self._rng, self._measures
         scores = evaluate(space, self._add, parallel.replicate, *inputs)
         if unreadable := self._pictures - scores['pictures']:
             scores['unreadable'] = unreadable

@@ -19,21 +19,16 @@ import functools
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import linen as nn
 from skimage.color import lab2rgb, rgb2lab
 
 from jaxcolor import Colorizer, compilation_cache
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
-from jaxcolor.color import convert
 from jaxcolor.color.colorfulness import colorfulness
 from jaxcolor.color.hints import STRIDE
 from jaxcolor.data.folder import SPLITS, open_folder
@@ -42,59 +37,12 @@ from jaxcolor.evaluation import figures, levin, quality
 from jaxcolor.evaluation.scores import worse_than_grey
 from jaxcolor.imaging import resize
 from jaxcolor.imaging.photos import PhotoError
-from jaxcolor.models import efficientnet_weights
-from jaxcolor.models.efficientnet import EfficientNetLite0
-from jaxcolor.training import pretrained
 from jaxcolor.weights import DEFAULT
 
 SHOWN, COLUMNS = 24, 8  # pictures of a contact sheet, and of a line of it
 HINTED = 100  # pictures at most that are given hints: each goes alone
 SCORES = {'PSNR': 'psnr', 'SSIM': 'ssim', 'Delta E': 'delta_e', 'colorfulness': 'colorfulness'}
 FRECHET = 'frechet_lite0'
-
-
-class Statistics(NamedTuple):
-    """Mean and covariance of features, float64."""
-
-    mean: np.ndarray
-    covariance: np.ndarray
-
-
-class Lite0Features(nn.Module):
-    """What EfficientNet-Lite0 says of a picture: its last features' mean over the picture, 320 numbers."""
-
-    @nn.compact
-    def __call__(self, image: jax.Array) -> jax.Array:
-        features = EfficientNetLite0(name='backbone')(2 * convert.to_float(image) - 1)
-        return jnp.mean(features[-1], axis=(1, 2))
-
-    def load_backbone(self, entries: Mapping[str, np.ndarray], params: Any, batch_stats: Any) -> tuple[Any, Any]:
-        return {'backbone': efficientnet_weights.to_flax(entries, params['backbone'])}, batch_stats
-
-
-@functools.cache
-def lite0_features() -> Callable[[np.ndarray], jax.Array]:
-    """Returns a function of batches of pictures, uint8, with the weights of ImageNet."""
-    model = Lite0Features()
-    shapes = jax.eval_shape(model.init, jax.random.key(0), jnp.zeros((1, 32, 32, 3), jnp.uint8))
-    params, _ = pretrained.load_backbone(model, shapes['params'], {}, 'efficientnet_lite0')
-    return jax.jit(lambda image: model.apply({'params': params}, image))
-
-
-def statistics(features: np.ndarray) -> Statistics:
-    """Of rows of features."""
-    features = features.astype(np.float64)
-    return Statistics(features.mean(axis=0), np.cov(features, rowvar=False))
-
-
-def frechet_distance(a: Statistics, b: Statistics) -> float:
-    """Between two Gaussians: |m - n|^2 + tr(A + B - 2 (A B)^(1/2)) (Dowson and Landau 1982; Heusel et al. 2017)."""
-    values, vectors = np.linalg.eigh(a.covariance)
-    root = (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
-    # A^(1/2) B A^(1/2) has the eigenvalues of A B, and is symmetric: no square root of a matrix that has none.
-    shared = np.sqrt(np.maximum(np.linalg.eigvalsh(root @ b.covariance @ root), 0)).sum()
-    spread = np.trace(a.covariance) + np.trace(b.covariance) - 2 * shared
-    return float(np.sum((a.mean - b.mean) ** 2) + spread)
 
 
 def read(folder: str, size: int, count: int, min_colorfulness: float) -> np.ndarray:
@@ -146,13 +94,13 @@ def colorings(
 
 def table(colored: Mapping[str, np.ndarray], true: np.ndarray) -> str:
     """Returns the scores as Markdown, a line for each kind of colouring; `colored` has `grey`."""
-    features = lite0_features()
-    truth = statistics(quality.in_batches(features, true))
+    frechet = quality.frechet_lite0(true)
     lines = [f'| {len(true)} pictures | {" | ".join((*SCORES, FRECHET))} |', '|---|' + '---|' * (len(SCORES) + 1)]
     rows = {name: quality.measure(images, true) for name, images in colored.items()}
     for name, scores in rows.items():
-        distance = frechet_distance(statistics(quality.in_batches(features, colored[name])), truth)
-        lines.append(f'| {name} | {" | ".join(f"{scores[key]:.3f}" for key in SCORES.values())} | {distance:.3f} |')
+        lines.append(
+            f'| {name} | {" | ".join(f"{scores[key]:.3f}" for key in SCORES.values())} | {frechet(colored[name]):.3f} |'
+        )
     lines += [f'| true | | | | {quality.measure(true, true)["colorfulness"]:.3f} | |']
     for name, scores in rows.items():
         if worse := worse_than_grey(scores, rows['grey']):

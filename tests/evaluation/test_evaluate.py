@@ -51,9 +51,9 @@ def batches(images: np.ndarray, devices: int) -> list[dict[str, np.ndarray]]:
 @functools.cache
 def mapped(space: Space, devices: int, sampling: bool) -> Callable:
     return jax.pmap(
-        functools.partial(add_scores, space, Straight(space.channels), AXIS, {}),
+        functools.partial(add_scores, space, Straight(space.channels), AXIS),
         AXIS,
-        in_axes=(None, None, 0, 0, *(None,) * sampling),
+        in_axes=(None, None, None, 0, 0, *(None,) * sampling),
         out_axes=None,
         devices=jax.local_devices()[:devices],
     )

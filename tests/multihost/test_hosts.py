@@ -26,8 +26,16 @@ def get_config():
     for player in ('generator_optimizer', 'discriminator_optimizer'):
         config[player] = {{'name': 'sgd', 'learning_rate': 0.01}}
     config.loss.reconstruction = 'l2'
+    config.metrics = ('set_measure:colors',)
     config.update(num_steps=20, eval_every=20, checkpoint_every=10, log_every=1, keep=10)
     return config
+"""
+# A measure of the whole set.
+METRIC = """
+import jax.numpy as jnp
+from jaxcolor.evaluation.frechet import FrechetDistance
+
+colors = FrechetDistance.of('colors', 3, lambda _, pictures: jnp.mean(pictures, axis=(1, 2)), ())
 """
 # The command itself, then the same run in other work directories: a cluster takes longest to start.
 TRAIN = """
@@ -49,7 +57,9 @@ def runs(tmp_path_factory):
     folder = tmp_path_factory.mktemp('runs')
     source = 'tfds:cifar10' if (TFDS / 'cifar10').is_dir() else 'bundled'
     (folder / 'config.py').write_text(CONFIG.format(source=source))
+    (folder / 'set_measure.py').write_text(METRIC)
     environment = {
+        'PYTHONPATH': f'{ROOT}:{folder}',
         'TFDS_DATA_DIR': str(TFDS),
         'JAX_COMPILATION_CACHE_DIR': str(folder / 'compiled'),
         'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0',
@@ -81,6 +91,7 @@ def test_however_many_processes_the_result_is_the_same(runs, name):
         assert other == pytest.approx(one, rel=1e-5)
     (one,), (other,) = (lines(runs / n / 'evaluations.jsonl') for n in ('1', name))
     assert one['pictures'] == 41
+    assert 0 < one['colors'] != one['grey_colors'] > 0
     assert other == pytest.approx(one, rel=1e-6)
     before, one, other = arrays(runs / '1', 10), arrays(runs / '1', 20), arrays(runs / name, 20)
     assert one.keys() == other.keys()

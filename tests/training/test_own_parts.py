@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from helpers.cluster import scalars
 
 from jaxcolor import Colorizer, evaluate, train
 from jaxcolor import config as configs
@@ -46,6 +47,32 @@ warmth.higher_is_better = True
 shade = 0.5
 
 
+class Range:
+    higher_is_better = True
+
+    def extract(self, generated, true):
+        return {'ours': jnp.mean(generated, axis=(1, 2)), 'true': jnp.mean(true, axis=(1, 2))}
+
+    def init(self):
+        return {'ours': [], 'true': []}
+
+    def update(self, state, rows):
+        return {side: [*state[side], *rows[side]] for side in state}
+
+    def finish(self, state):
+        ours, true = (max(m[0] for m in means) - min(m[0] for m in means) for means in state.values())
+        return ours / true
+
+
+class Unfinished:
+    extract = init = update = None
+
+
+class Binned(Range):
+    def __init__(self, bins):
+        pass
+
+
 def psnr(generated, true):
     return jnp.zeros(len(true))
 """
@@ -64,20 +91,24 @@ def config(tmp_path, monkeypatch):
     return config
 
 
-def test_a_network_a_loss_and_a_metric_of_ones_own(config, tmp_path):
+@pytest.mark.parametrize('metric', ['own_parts_of_a_user:warmth', 'own_parts_of_a_user:Range'])
+def test_a_network_a_loss_and_metrics_of_ones_own(config, tmp_path, metric):
     config.loss.reconstruction = 'own_parts_of_a_user:quartic'
-    config.metrics = ('own_parts_of_a_user:warmth',)
-    config.early_stopping.update(metric='own_parts_of_a_user:warmth', patience=9)
+    config.metrics = ('own_parts_of_a_user:warmth', 'own_parts_of_a_user:Range')
+    config.early_stopping.update(metric=metric, patience=9)
     scores = train(config, tmp_path / 'run')
     lines = [json.loads(line) for line in (tmp_path / 'run' / 'evaluations.jsonl').read_text().splitlines()]
     assert [line['step'] for line in lines] == [1, 2]
-    assert scores['step'] == max(lines, key=lambda line: line['warmth'])['step']
+    assert scores['step'] == max(lines, key=lambda line: line[metric.partition(':')[2]])['step']
     assert scores['grey_warmth'] == pytest.approx(0, abs=1e-5)
-    (row,) = (line for line in table(scores).splitlines() if line.startswith('warmth'))
-    assert 'a metric of your own' in row
+    assert 0 < scores['grey_Range'] < 2  # of the reds of grey pictures to those of the true ones
+    rows = [line for line in table(scores).splitlines() if line.endswith('a metric of your own')]
+    assert [row.split()[0] for row in rows] == ['warmth', 'Range']
+    recorded = {tag for tag, _ in scalars(tmp_path / 'run')}
+    assert {'evaluations/warmth', 'evaluations/Range', 'evaluations/grey_Range'} <= recorded
     losses = json.loads((tmp_path / 'run' / 'losses.jsonl').read_text().splitlines()[0])
     assert 0 < losses['reconstruction'] < 0.05  # of a fourth power; L1 is ten times that
-    assert evaluate(config, tmp_path / 'run')['warmth'] == pytest.approx(scores['warmth'], rel=1e-4)
+    assert evaluate(config, tmp_path / 'run') == pytest.approx(scores, rel=1e-4)
     colorizer = Colorizer.restore(str(tmp_path / 'run'))
     assert colorizer.generator.filters == 6
     grey = np.full((20, 24, 1), 100, np.uint8)
@@ -89,6 +120,11 @@ def test_a_network_a_loss_and_a_metric_of_ones_own(config, tmp_path):
     [
         ({'metrics': ('own_parts_of_a_user:cold',)}, "has no attribute 'cold'; put the folder of"),
         ({'metrics': ('own_parts_of_a_user:shade',)}, 'metric=own_parts_of_a_user:shade is no function'),
+        (
+            {'metrics': ('own_parts_of_a_user:Unfinished',)},
+            'Unfinished is no function; .* has extract, init, update, fin',
+        ),
+        ({'metrics': ('own_parts_of_a_user:Binned',)}, "Binned: .*missing 1 .*'bins'; name an object of that class"),
         ({'metrics': ('own_parts_of_a_user:psnr',)}, 'there is a score of that name already'),
         ({'metrics': ('warmth',)}, "metric='warmth' is unknown; known: psnr,"),
         ({'loss.reconstruction': 'own_parts_of_a_user:shade'}, 'is no function'),
