@@ -97,8 +97,16 @@ def default() -> ml_collections.ConfigDict:
             'steps_per_call': 1,  # by accelerators, for networks that are through in no time; slower on CPUs
             # Compute activations again in the backward pass instead of keeping them; None: from 512 px on.
             'remat': ml_collections.config_dict.placeholder(bool),
-            # Beside those that all have: frechet_lite0, or your own my_metrics:warmth.
+            # Beside those that all have: frechet_lite0, fid, lpips_alex, lpips_vgg, or your own my_metrics:warmth.
             'metrics': (),
+            'metric_weights': {  # files, and the SHA-256 that each must have, where given
+                'inception': '',  # of fid
+                'inception_sha256': '',
+                'lpips_backbone': '',  # AlexNet's or VGG-16's
+                'lpips_backbone_sha256': '',
+                'lpips_heads': '',  # for that backbone
+                'lpips_heads_sha256': '',
+            },
             'log_every': 50,
             'profile': '',  # FIRST:LAST, steps of which a trace is written to profile/ in the work directory
             'eval_every': ml_collections.config_dict.placeholder(int),

@@ -65,6 +65,11 @@ FIELDS = {
     'steps_per_call': (1, 0),
     'remat': (False, ANY),
     'metrics': ((), ('warmth',)),
+    **{  # asked of metrics that are chosen alone
+        f'metric_weights.{name}{what}': ('', ANY)
+        for name in ('inception', 'lpips_backbone', 'lpips_heads')
+        for what in ('', '_sha256')
+    },
     'log_every': (1, 0),
     'profile': ('1:1', '2:1'),
     'eval_every': (1, 0),

@@ -1,23 +1,30 @@
 """What a run measures beside the scores that all have: by networks or one's own, a mean over pictures or of the set."""
 
+import functools
+import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 import ml_collections
+import numpy as np
 from flax import linen as nn
 from jax.tree_util import Partial
 from jaxtyping import Array, Float
 
 from jaxcolor import own_parts
 from jaxcolor.errors import UserError
-from jaxcolor.evaluation import scores
+from jaxcolor.evaluation import lpips, scores
 from jaxcolor.evaluation.frechet import FrechetDistance
-from jaxcolor.models import efficientnet_weights, pretrained_files
+from jaxcolor.models import efficientnet_weights, inception, pretrained_files, torch_convolutions
 from jaxcolor.models.efficientnet import EfficientNetLite0
+from jaxcolor.models.lpips_backbones import ALEXNET, VGG16, Backbone, BackboneFeatures, shape_probe
 
 Pictures = Float[Array, 'b h w 3']
+
+_LOG = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -128,10 +135,73 @@ def frechet_lite0() -> FrechetDistance:
     return FrechetDistance.of('frechet_lite0', 320, features, params)
 
 
+def _fid(config: ml_collections.ConfigDict) -> FrechetDistance:
+    network = inception.FidInception()
+    shapes = _shapes(network, jnp.zeros((1, 32, 32, 3)))
+
+    def convert(entries: Mapping[str, np.ndarray]) -> Any:
+        title = "FID's Inception-v3 with the names of pytorch-fid"
+        classes = entries['fc.bias'].size if 'fc.bias' in entries else inception.CLASSES
+        if classes != inception.CLASSES:
+            raise UserError(f'not the weights of {title}: it tells {classes} classes apart, not {inception.CLASSES}')
+        unused = r'fc\..*|.*\.num_batches_tracked'
+        return torch_convolutions.to_flax(entries, shapes, title, unused=unused, epsilon=inception.EPSILON)
+
+    def features(params: Any, pictures: Pictures) -> Float[Array, 'b 2048']:
+        result = network.apply({'params': params}, pictures)
+        assert isinstance(result, jax.Array)
+        return result
+
+    return FrechetDistance.of('fid', inception.FEATURES, features, _read('fid', config, 'inception', convert))
+
+
+def _lpips(name: str, backbone: Backbone, config: ml_collections.ConfigDict) -> Partial:
+    if config.data.image_size < backbone.least_size:
+        raise UserError(
+            f'data.image_size={config.data.image_size} is too small for the metric {name}; '
+            f'use {backbone.least_size} or more'
+        )
+    network = BackboneFeatures(backbone)
+    shapes = _shapes(network, shape_probe(backbone))
+
+    def convert(entries: Mapping[str, np.ndarray]) -> Any:
+        title = f'{backbone.title} with the names of torchvision'
+        return torch_convolutions.to_flax(entries, shapes, title, unused=r'classifier\..*')
+
+    params = _read(name, config, 'lpips_backbone', convert)
+    heads = _read(name, config, 'lpips_heads', lambda entries: lpips.heads_from(entries, backbone))
+    return Partial(functools.partial(lpips.distance, network), params, heads)
+
+
 _OF_NETWORKS: dict[str, Callable[[ml_collections.ConfigDict], Any]] = {
     'frechet_lite0': lambda _: frechet_lite0(),
+    'fid': _fid,
+    'lpips_alex': functools.partial(_lpips, 'lpips_alex', ALEXNET),
+    'lpips_vgg': functools.partial(_lpips, 'lpips_vgg', VGG16),
 }
 
 
 def _shapes(network: nn.Module, pictures: Pictures) -> Any:
     return jax.eval_shape(network.init, jax.random.key(0), pictures)['params']
+
+
+def _read(
+    metric: str, config: ml_collections.ConfigDict, name: str, convert: Callable[[Mapping[str, np.ndarray]], Any]
+) -> Any:
+    """Return what `convert` makes of the file `metric_weights.NAME`, whose SHA-256 is checked where it is given."""
+    field, weights = f'metric_weights.{name}', config.metric_weights[name]
+    if not weights:
+        raise UserError(
+            f'metrics={metric!r} needs weights: {field} is not set; use the path of a file, see docs/evaluation.md, '
+            f'or leave {metric} out'
+        )
+    path = Path(weights).expanduser()
+    remedy = f'use the path of one, or leave {metric} out of metrics'
+    sha256 = config.metric_weights[f'{name}_sha256']
+    entries, digest = pretrained_files.read(field, weights, path, remedy, sha256, f'{field}_sha256')
+    try:
+        converted = convert(entries)
+    except UserError as error:
+        raise UserError(f'{field}={weights!r}: {error}') from error
+    _LOG.info('%s from %s, SHA-256 %s', metric, weights, digest)
+    return converted

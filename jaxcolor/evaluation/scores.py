@@ -35,6 +35,9 @@ COLORFULNESS = Score('colorfulness', 'on 0-255', higher_is_better=True)
 # Only where a config asks for them, see `measures`.
 _OF_NETWORKS = {
     'frechet_lite0': Score('Fréchet, Lite0', 'no FID'),
+    'fid': Score('FID', 'of Inception-v3'),
+    'lpips_alex': Score('LPIPS, AlexNet', '0 is the same'),
+    'lpips_vgg': Score('LPIPS, VGG-16', '0 is the same'),
 }
 SCORES = {
     **PICTURES,

@@ -42,7 +42,9 @@ def to_flax(entries: Mapping[str, np.ndarray], params: Any, batch_stats: Any) ->
     }
     missing, unexpected = wanted.keys() - entries.keys(), entries.keys() - wanted.keys()
     if missing or unexpected:
-        problems = [f'{what} {_some(names)}' for what, names in (('lacks', missing), ('also has', unexpected)) if names]
+        problems = [
+            f'{what} {listed(names)}' for what, names in (('lacks', missing), ('also has', unexpected)) if names
+        ]
         raise UserError(f'not the weights of a ResNet-18 with the names of torchvision: {" and ".join(problems)}')
 
     def convert(path: Any, leaf: Any) -> Float[Array, '...']:
@@ -65,7 +67,7 @@ def _entry_name(path: tuple[Any, ...]) -> str:
     return f'{".".join(layers).replace("_", ".")}.{_LEAVES[leaf]}'
 
 
-def _some(names: set[str]) -> str:
-    listed = sorted(names)
-    more = f' and {len(listed) - _LISTED} more' if len(listed) > _LISTED else ''
-    return ', '.join(listed[:_LISTED]) + more
+def listed(names: set[str]) -> str:
+    """Return the first of some names, and how many more there are."""
+    more = f' and {len(names) - _LISTED} more' if len(names) > _LISTED else ''
+    return ', '.join(sorted(names)[:_LISTED]) + more

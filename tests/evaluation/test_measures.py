@@ -17,7 +17,7 @@ from jaxtyping import Array, Float
 from jaxcolor import config as configs
 from jaxcolor.color.spaces import Lab
 from jaxcolor.errors import UserError
-from jaxcolor.evaluation import measures, quality
+from jaxcolor.evaluation import measures, metrics, quality
 from jaxcolor.evaluation.evaluate import add_scores, colorize, evaluate
 from jaxcolor.evaluation.frechet import FrechetDistance
 from jaxcolor.evaluation.measures import Measures, OnDevice
@@ -81,7 +81,10 @@ def scores_on(devices):
         devices=jax.local_devices()[:devices],
     )
     sets = {'color_moments': FRECHET, 'reddest': Reddest()}
-    on_device = OnDevice({}, {'color_moments': FRECHET.extract, 'reddest': Partial(sets['reddest'].extract)})
+    weighed = Partial(lambda weight, generated, true: weight * metrics.mae(generated, true), jnp.float32(2))
+    on_device = OnDevice(
+        {'weighed': weighed}, {'color_moments': FRECHET.extract, 'reddest': Partial(sets['reddest'].extract)}
+    )
     batches = [{'image': image, 'mask': m} for image, m in zip(rows, mask, strict=True)]
     return evaluate(Lab(), add, jax.device_get, {}, batches, more=Measures(on_device, sets))
 
@@ -109,6 +112,8 @@ def test_the_measure_of_a_set_is_that_of_all_its_pictures_on_any_number_of_devic
         assert expected > 0.01
         assert one[name] == pytest.approx(expected, rel=1e-4)
         assert eight[name] == pytest.approx(one[name], rel=1e-5)
+    for whose in ('', 'grey_'):
+        assert eight[f'{whose}weighed'] == pytest.approx(2 * one[f'{whose}mae'], rel=1e-5)
     for name, pictures in (('reddest', generated), ('grey_reddest', grey)):
         expected = np.abs(pictures - true)[..., 0].max()
         assert one[name] == pytest.approx(expected, abs=1e-5)
