@@ -1,6 +1,7 @@
 """Eight virtual CPU devices, strict dtypes and ranks for every test."""
 
 import atexit
+import contextlib
 import functools
 import os
 import shutil
@@ -28,7 +29,21 @@ jax.config.update('jax_compilation_cache_dir', _COMPILED)
 jax.config.update('jax_persistent_cache_min_compile_time_secs', 0)
 atexit.register(shutil.rmtree, _COMPILED, ignore_errors=True)
 # Commands that tests start keep theirs here as well, not in the user's cache.
+_USERS_CACHE = os.environ.get('XDG_CACHE_HOME', '')
 os.environ['XDG_CACHE_HOME'] = _COMPILED
+
+
+@pytest.fixture(scope='session')
+def users_cache() -> Callable[[], contextlib.AbstractContextManager[None]]:
+    """Returns a context in which the cache is that of whoever runs the tests: for what takes a network to get."""
+
+    @contextlib.contextmanager
+    def use() -> Iterator[None]:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv('XDG_CACHE_HOME', _USERS_CACHE)
+            yield
+
+    return use
 
 
 @pytest.fixture(autouse=True, scope='module')

@@ -21,7 +21,7 @@ from jaxcolor.color.hints import STRIDE
 from jaxcolor.color.palette import Palette
 from jaxcolor.color.spaces import Lab
 from jaxcolor.errors import UserError
-from jaxcolor.export import runtime
+from jaxcolor.export import example, runtime
 from jaxcolor.export.network import Network
 from jaxcolor.export.onnx import translate
 from jaxcolor.inference import render, variants
@@ -63,14 +63,12 @@ def write(
       UserError: no onnxruntime-web, or a space that the page can't show.
     """
     found = runtime.find(path)
+    content = graph(network, colorizer)
     model = describe(colorizer, network) | {'card': card and card._asdict()}
     files = {
-        'site.js': _site(model),
-        'runtime.js': (
-            f'jaxcolor.sources["ort.mjs"] = {json.dumps(found.script)};\n'
-            f'jaxcolor.data.runtime = "{_packed(found.binary)}";\n'
-        ).encode(),
-        'model.js': f'jaxcolor.data.model = "{_packed(graph(network, colorizer))}";\n'.encode(),
+        'site.js': _site(model | {'example': example.of(content, network, model['palette'])}),
+        **{f'{name}.js': _runtime(name, build) for name, build in found.builds.items()},
+        'model.js': f'jaxcolor.graph = "{_packed(content)}";\n'.encode(),
         'index.html': _index((_PAGE / 'index.html').read_text(encoding='utf-8')).encode(),
         **{path.name: path.read_bytes() for kind in ('*.css', '*.svg') for path in sorted(_PAGE.glob(kind))},
     }
@@ -177,8 +175,13 @@ def _site(model: dict[str, Any]) -> bytes:
     """Return the script that starts all: the modules of the page and those in place of its server, and `load.js`."""
     paths = [*_PAGE.glob('*.js'), *_OFFLINE.glob('*.js')]  # the latter's backend.js, not the former's
     sources = {path.name: path.read_text(encoding='utf-8') for path in paths if path.name not in ('load.js', 'sw.js')}
-    content = json.dumps({'sources': sources, 'data': {}, 'model': model}, ensure_ascii=False)
+    content = json.dumps({'sources': sources, 'runtimes': {}, 'model': model}, ensure_ascii=False)
     return f'globalThis.jaxcolor = {content};\n{(_OFFLINE / "load.js").read_text(encoding="utf-8")}'.encode()
+
+
+def _runtime(name: str, build: runtime.Build) -> bytes:
+    content = {'script': build.script, 'binary': _packed(build.binary)}
+    return f'jaxcolor.runtimes.{name} = {json.dumps(content)};\n'.encode()
 
 
 def _index(page: str) -> str:
@@ -190,6 +193,10 @@ def _index(page: str) -> str:
             f'<meta charset="utf-8">\n    <meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         ),
         (r'<script type="module" src="page.js"></script>', '<script src="site.js" defer></script>'),
+        (
+            r'<p id="model" class="model"></p>',
+            '<p class="model"><span id="model"></span> <span id="runtime"></span></p>',
+        ),
         (r' *<a href="docs">[^<]*</a>\n', ''),
         (r"coloured in this server's\s+memory[^.]*\.", 'coloured in this browser, and sent nowhere.'),
     ):

@@ -1,20 +1,18 @@
 """The page without a server, in a real browser and without a network: beside what `Colorizer` and the command make."""
 
-import contextlib
 import dataclasses
 import functools
 import http.server
 import json
-import math
 import os
 import shutil
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
-import jaxtyping
 import numpy as np
 import pytest
 from PIL import Image
@@ -24,44 +22,18 @@ pytest.importorskip('onnxruntime')
 pytest.importorskip('selenium')
 import onnxruntime
 from helpers import pages
+from helpers.site import color, complaints, difference, in_a_browser, symbolic_sizes, untrained
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from skimage import data
-from skimage.color import deltaE_ciede2000, rgb2lab
 
 from jaxcolor import Colorizer, cli
-from jaxcolor import config as configs
-from jaxcolor.checkpoints.model import Model
 from jaxcolor.color.palette import Palette
-from jaxcolor.color.spaces import build_space
 from jaxcolor.errors import UserError
 from jaxcolor.export import export, runtime, web
 from jaxcolor.export.network import Network
 from jaxcolor.inference import render
 from jaxcolor.inference.network import near
-from jaxcolor.models import build_generator
-
-in_a_browser = pytest.mark.skipif(
-    not (pages.CHROMIUM and pages.DRIVER), reason='there is no chromium with its chromedriver'
-)
-
-
-@contextlib.contextmanager
-def symbolic_sizes() -> Iterator[None]:
-    """Lets sizes be symbols, which are no `int` to beartype."""
-    jaxtyping.config.update('jaxtyping_disable', True)
-    yield
-    jaxtyping.config.update('jaxtyping_disable', False)
-
-
-@pytest.fixture(scope='module')
-def onnxruntime_web() -> Path:
-    """What npm packs, in the cache of whoever runs the tests."""
-    try:
-        runtime.find()
-    except UserError as error:
-        pytest.skip(str(error))
-    return runtime.cached_path()
 
 
 @pytest.fixture(scope='module')
@@ -70,10 +42,24 @@ def colorizer() -> Colorizer:
 
 
 @pytest.fixture(scope='module')
-def site(onnxruntime_web, tmp_path_factory) -> Path:
+def graph(colorizer) -> bytes:
+    """That of the model that comes with the package, of which the folder is made as well: it takes a while."""
+    with symbolic_sizes():
+        return web.graph(Network.of(colorizer), colorizer)
+
+
+@pytest.fixture(scope='module')
+def site(onnxruntime_web, graph, colorizer, tmp_path_factory) -> Path:
     """The model that comes with the package, by the command."""
     folder = tmp_path_factory.mktemp('web') / 'site'
-    with symbolic_sizes():
+
+    def known(network: Network, other: Colorizer) -> bytes:
+        assert other.describe() == colorizer.describe()
+        jax.tree.map(np.testing.assert_array_equal, network.variables, colorizer.variables)
+        return graph
+
+    with symbolic_sizes(), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(web, 'graph', known)
         assert cli.main(['export', '--format=web', f'--output={folder}', f'--runtime={onnxruntime_web}']) == 0
     return folder
 
@@ -87,27 +73,25 @@ def browser(tmp_path_factory) -> Iterator[webdriver.Chrome]:
 
 
 @pytest.fixture
-def page(browser, site) -> webdriver.Chrome:
-    """The page, opened as a file."""
-    browser.get((site / 'index.html').as_uri())
-    browser.execute_async_script(  # what the page has kept of other tests
-        "import(jaxcolor.address('store.js')).then((store) => store.forgetAll()).then(arguments[0])"
-    )
-    browser.refresh()
-    pages.wait(browser, lambda _: browser.find_element(By.ID, 'model').text)
+def opened(browser, site) -> webdriver.Chrome:
+    """The page, opened as a file; with what other tests have left on it."""
+    address = (site / 'index.html').as_uri()
+    if browser.current_url != address:
+        browser.get(address)
+        pages.wait(browser, lambda _: browser.find_element(By.ID, 'model').text)
     return browser
 
 
-def _color(page: webdriver.Chrome, path: Path) -> Path:
-    """Choose a file, press the button, download the result."""
-    page.find_element(By.ID, 'files').send_keys(str(path))
-    page.find_element(By.ID, 'submit').click()
-    link = page.find_elements(By.CSS_SELECTOR, '.download')[-1]
-    pages.wait(page, lambda _: link.is_displayed())
-    page.execute_script('arguments[0].click()', link)
-    result = page.downloads / link.get_attribute('download')
-    pages.wait(page, lambda _: result.exists())
-    return result
+@pytest.fixture
+def page(opened) -> webdriver.Chrome:
+    """The page with nothing on it."""
+    if opened.find_elements(By.CSS_SELECTOR, '.picture'):
+        opened.execute_async_script(
+            "import(jaxcolor.address('store.js')).then((store) => store.forgetAll()).then(arguments[0])"
+        )
+        opened.refresh()
+        pages.wait(opened, lambda _: opened.find_element(By.ID, 'model').text)
+    return opened
 
 
 def _ask(page: webdriver.Chrome, code: str, *arguments: object):
@@ -131,12 +115,6 @@ def _ask(page: webdriver.Chrome, code: str, *arguments: object):
     return found
 
 
-def _difference(one: np.ndarray, other: np.ndarray) -> float:
-    """The mean CIEDE2000."""
-    assert one.shape == other.shape
-    return float(deltaE_ciede2000(rgb2lab(one), rgb2lab(other)).mean())
-
-
 def _upright(path: Path) -> np.ndarray:
     with Image.open(path) as image:
         return np.asarray(image.convert('RGB'))
@@ -147,13 +125,15 @@ def test_a_photograph_without_server_or_network(page, colorizer, tmp_path):
     """A PNG is what `Colorizer` makes of it, but for rounding."""
     path = tmp_path / 'astronaut.png'
     Image.fromarray(data.astronaut()[:400]).save(path)
-    result = _color(page, path)
+    result = color(page, path)
     assert result.name == 'astronaut-colour.png'
     colored = _upright(result)
     assert np.ptp(colored.astype(int), axis=-1).max() > 40
-    assert _difference(colored, np.asarray(colorizer(path))) < 0.05
+    assert difference(colored, np.asarray(colorizer(path))) < 0.05
     assert page.find_element(By.CSS_SELECTOR, '.note').text.startswith('In colour, 512')
-    assert not page.get_log('browser')  # nothing against the security policy
+    assert page.find_element(By.ID, 'runtime').text == "It runs on this device's processor (WebAssembly)."
+    assert page.execute_script('return Object.keys(jaxcolor.runtimes)') == ['wasm']  # the other is not even loaded
+    assert not complaints(page)  # nothing against the security policy
 
 
 @in_a_browser
@@ -164,30 +144,30 @@ def test_a_jpeg_turned_by_its_exif_is_what_the_command_makes_of_it(page, tmp_pat
     Image.fromarray(data.camera()[100:]).save(path, exif=exif, quality=95)
     assert cli.main(['colorize', str(path), f'--output={tmp_path / "out"}']) == 0
     (wanted,) = (tmp_path / 'out').iterdir()
-    result = _color(page, path)
+    result = color(page, path)
     with Image.open(result) as image:
         assert (result.name, image.format, image.size) == ('camera-colour.jpg', 'JPEG', (412, 512))
     with Image.open(wanted) as image:
         assert image.size == (412, 512)
-    assert _difference(_upright(result), _upright(wanted)) < 1
+    assert difference(_upright(result), _upright(wanted)) < 1
 
 
 OPTIONS = [
     {'saturation': '1.4', 'warmth': 0.6},
     {'vividness': 0.5, 'temperature': 0.6, 'warmth': -0.6},
-    {'hints': [[10, 12, '#b03020'], [180.5, 70, '#2040a0']]},
+    {'hints': [[10, 12, '#b03020'], [130.5, 70, '#2040a0']]},
     {'hints': [[10, 12, '#b03020'], [30.5, 40, '#2040a0']], 'saturation': 1.3, 'warmth': 0.5},
 ]
 
 
 @in_a_browser
 @pytest.mark.parametrize('options', OPTIONS, ids=lambda options: '-'.join(options))
-@pytest.mark.parametrize('shape', [(120, 200), (60, 50)], ids=['larger', 'smaller'])
-def test_options_and_hints_do_what_they_do_in_python(page, colorizer, options, shape):
+@pytest.mark.parametrize('shape', [(120, 150), (60, 50)], ids=['larger', 'smaller'])
+def test_options_and_hints_do_what_they_do_in_python(opened, colorizer, options, shape):
     pixels = np.asarray(Image.fromarray(data.camera()).resize(shape[::-1]))
     options = {**options, 'hints': [hint for hint in options.get('hints', []) if hint[0] < shape[1]]}
     found = _ask(
-        page,
+        opened,
         """
         const [bytes, height, width, options] = args;
         const rgba = Uint8ClampedArray.from(bytes.flatMap((byte) => [byte, byte, byte, 255]));
@@ -202,15 +182,15 @@ def test_options_and_hints_do_what_they_do_in_python(page, colorizer, options, s
     known = {name: float(value) for name, value in options.items() if name != 'hints'}
     plain = colorizer(pixels)
     wanted = colorizer(pixels, hints=[tuple(hint) for hint in options['hints']], **known)
-    assert _difference(wanted, plain) > 0.5  # else this shows nothing
-    assert _difference(colored, wanted) < 0.05
+    assert difference(wanted, plain) > 0.5  # else this shows nothing
+    assert difference(colored, wanted) < 0.05
 
 
 @in_a_browser
-def test_likely_colours_are_those_of_python(page, colorizer):
-    pixels = np.asarray(Image.fromarray(data.astronaut()).resize((240, 150)))
+def test_likely_colours_are_those_of_python(opened, colorizer):
+    pixels = np.asarray(Image.fromarray(data.astronaut()).resize((150, 120)))
     found = _ask(
-        page,
+        opened,
         """
         const [bytes, height, width] = args;
         const rgba = Uint8ClampedArray.from({ length: bytes.length / 3 * 4 }, (_, i) => (
@@ -219,13 +199,13 @@ def test_likely_colours_are_those_of_python(page, colorizer):
         canvas.getContext('2d').putImageData(new ImageData(rgba, width, height), 0, 0);
         return backend.likelyColors(await canvas.convertToBlob(), 130.5, 40, [[3, 4, '#336699']]);
         """,
-        *(pixels.ravel().tolist(), 150, 240),
+        *(pixels.ravel().tolist(), 120, 150),
     )
     wanted = colorizer.likely_colors(pixels, 130.5, 40, [(3, 4, '#336699')])
     assert len(found) == len(wanted) > 2
-    for one, (color, share) in zip(found, wanted, strict=True):
+    for one, (wanted_color, share) in zip(found, wanted, strict=True):
         assert one['share'] == pytest.approx(share, abs=2e-3)
-        pairs = zip(bytes.fromhex(one['color'][1:]), bytes.fromhex(color[1:]), strict=True)
+        pairs = zip(bytes.fromhex(one['color'][1:]), bytes.fromhex(wanted_color[1:]), strict=True)
         assert max(abs(first - second) for first, second in pairs) <= 3
 
 
@@ -253,8 +233,8 @@ def test_from_a_web_server_it_works_without_one_the_next_time(browser, site, tmp
     browser.refresh()
     path = tmp_path / 'moon.png'
     Image.fromarray(data.camera()[:96, :128]).save(path)
-    assert _upright(_color(browser, path)).shape == (96, 128, 3)
-    assert not browser.get_log('browser')
+    assert _upright(color(browser, path)).shape == (96, 128, 3)
+    assert not complaints(browser)
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -267,28 +247,27 @@ SPACES = [
     ('luv', {}, 'dcgan', {'filters': 4}),
     ('rgb', {'signed': True}, 'dcgan', {'filters': 4}),
     ('palette', {'size': 2, 'centers': ((0.0, 60.0, 0.0), (255.0, 90.0, 20.0))}, 'dcgan', {'filters': 4}),
-    (
-        'palette',
-        {
-            'size': 3,
-            'basis': 'lab',
-            'temperature': 0.4,
-            'compression': 0.045,
-            'centers': ((0.0, 0.0), (30.0, -9.0), (-9.0, 50.0)),
-            'frequencies': (0.7, 0.2, 0.1),
-        },
-        'efficientnet_unet',
-        {'width': 0.1, 'widths': (8, 8, 8, 8)},
-    ),
 ]
 
 
-@pytest.mark.parametrize(('name', 'space', 'generator', 'fields'), SPACES, ids=['lab', 'luv', 'rgb', 'rgb24', 'lab3'])
+@pytest.mark.parametrize(('name', 'space', 'generator', 'fields'), SPACES, ids=['lab', 'luv', 'rgb', 'rgb24'])
 def test_the_graph_says_the_chroma_that_rendering_takes(name, space, generator, fields):
-    colorizer = _build(name, space, generator, fields)
-    network = Network.of(colorizer)
+    colorizer = untrained(name, space, generator, fields)
     with symbolic_sizes():
-        session = onnxruntime.InferenceSession(web.graph(network, colorizer))
+        _compare(web.graph(Network.of(colorizer), colorizer), colorizer)
+
+
+def test_so_does_that_of_a_palette_of_chroma_and_of_hints(graph, colorizer):
+    assert colorizer.takes_hints
+    assert colorizer.space.basis == 'lab'
+    assert colorizer.space.frequencies
+    _compare(graph, colorizer)
+
+
+def _compare(graph: bytes, colorizer: Colorizer) -> None:
+    """A graph beside the network and the space in JAX."""
+    network = Network.of(colorizer)
+    session = onnxruntime.InferenceSession(graph)
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (1, 32, 64, 1)).astype(np.float32)
     feed, given, space = {'x': x}, {}, colorizer.space
@@ -306,8 +285,9 @@ def test_the_graph_says_the_chroma_that_rendering_takes(name, space, generator, 
         feed |= {'temperature': np.array(0.7, np.float32), 'vividness': np.array(vividness, np.float32)}
         space = dataclasses.replace(space, temperature=0.7, vividness=vividness)
     feed = {one.name: feed[one.name] for one in session.get_inputs()}
-    plain = jax.jit(lambda x: colorizer.generator.apply(colorizer.variables, x, train=False))(x)
-    hinted = jax.jit(lambda x: colorizer.generator.apply(colorizer.variables, x, train=False, **given))(x)
+    forward = jax.jit(lambda variables, x, given: colorizer.generator.apply(variables, x, train=False, **given))
+    plain = forward(colorizer.variables, x, jax.tree.map(jnp.zeros_like, given))  # hints of zeros are none
+    hinted = forward(colorizer.variables, x, given)
     y = plain + reach * (hinted - plain) if given else plain
     wanted = space.color(y) if network.shrinks > 1 else render.chroma(space, jnp.asarray(x), y)
     chroma = session.run(['chroma'], feed)[0]
@@ -317,33 +297,13 @@ def test_the_graph_says_the_chroma_that_rendering_takes(name, space, generator, 
         np.testing.assert_allclose(session.run(['logits'], feed)[0], hinted, atol=0.02 * float(np.ptp(hinted)))
 
 
-def _build(name, space, generator, fields) -> Colorizer:
-    """An untrained model, of weights that say something."""
-    config = configs.default()
-    configs.choose(config, 'space', name, **space)
-    configs.choose(config, 'generator', generator, **fields)
-    config.data.image_size = 32
-    built = build_space(config.space.to_dict())
-    network = build_generator(config.generator.to_dict(), built.channels)
-    rng = np.random.default_rng(0)
-    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), jnp.zeros((1, 32, 32, 1)), False))
-
-    def draw(path, shape):
-        if path[-1].key in ('scale', 'var'):
-            return rng.uniform(0.5, 1.5, shape.shape).astype(np.float32)
-        spread = 0.1 if len(shape.shape) == 1 else math.sqrt(2 / math.prod(shape.shape[:3]))
-        return (spread * rng.standard_normal(shape.shape)).astype(np.float32)
-
-    return Colorizer(Model(config, 7, built, network, jax.tree_util.tree_map_with_path(draw, shapes)))
-
-
 def test_the_folder_has_what_it_needs_and_no_more(site):
     names = {path.name for path in site.iterdir()}
     sources = json.loads((site / 'site.js').read_text().partition(' = ')[2].partition(';\n')[0])['sources']
-    assert names >= {'index.html', 'site.js', 'runtime.js', 'model.js', 'sw.js', 'README.txt', 'jaxcolor.json'}
-    assert names >= {'onnxruntime-LICENSE.txt', 'onnxruntime-third-party.txt'}
+    assert names >= {'index.html', 'site.js', 'wasm.js', 'webgpu.js', 'model.js', 'sw.js', 'jaxcolor.json'}
+    assert names >= {'README.txt', 'onnxruntime-LICENSE.txt', 'onnxruntime-third-party.txt'}
     assert 'v1/colorize' not in sources['backend.js']
-    assert sum(path.stat().st_size for path in site.iterdir()) < 16e6
+    assert sum(path.stat().st_size for path in site.iterdir()) < 22e6
     page = (site / 'index.html').read_text()
     assert 'server' not in page.partition('</header>')[0]
     assert 'href="docs"' not in page
@@ -353,7 +313,7 @@ def test_the_folder_has_what_it_needs_and_no_more(site):
 
 def test_what_is_there_is_replaced_only_on_demand(site, tmp_path):
     (tmp_path / 'mine').mkdir()
-    colorizer = _build(*SPACES[0])
+    colorizer = untrained(*SPACES[0])
     with pytest.raises(UserError, match='mine is there and no export of this format'):
         export(colorizer, tmp_path / 'mine', 'web', overwrite=True)
     with pytest.raises(UserError, match='is there; choose another --output, or add --overwrite'):
@@ -402,5 +362,9 @@ def test_npm_may_be_missing_refuse_or_bring_something_else(script, reason, tmp_p
 
 
 def test_a_folder_of_npm_serves_as_well(onnxruntime_web, tmp_path):
-    shutil.unpack_archive(onnxruntime_web, tmp_path, 'gztar', filter='data')
+    builds = ('ort.wasm.bundle.min.mjs', 'ort-wasm-simd-threaded.wasm', 'ort.jspi.bundle.min.mjs')
+    needed = ('package.json', *(f'dist/{name}' for name in (*builds, 'ort-wasm-simd-threaded.jspi.wasm')))
+    with tarfile.open(onnxruntime_web) as archive:
+        members = [one for one in archive if one.name.removeprefix('package/') in needed]
+        archive.extractall(tmp_path, members, filter='data')
     assert runtime.find(tmp_path / 'package') == runtime.find(onnxruntime_web)

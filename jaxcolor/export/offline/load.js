@@ -15,12 +15,15 @@
     return address;
   };
 
-  /** Starts a worker of a module, which makes its own addresses, for from file:// it may not load those of the page. */
-  site.work = (name) => {
+  /**
+   * Starts a worker of a module, which makes its own addresses, for from file:// it may not load those of the page. `more`:
+   * sources of modules that it alone has.
+   */
+  site.work = (name, more) => {
     const start = `import((${addresses})(data)('${name}')).catch((error) => setTimeout(() => { throw error; }))`;
     const script = new Blob([`onmessage = ({ data }) => { onmessage = null; ${start}; };`], { type: 'text/javascript' });
     const worker = new Worker(URL.createObjectURL(script)); // a classic one: a module from file:// is refused
-    worker.postMessage(site.sources);
+    worker.postMessage({ ...site.sources, ...more });
     return worker;
   };
 

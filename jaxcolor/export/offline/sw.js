@@ -2,9 +2,10 @@
 
 const PREFIX = `jaxcolor ${registration.scope} `;
 const KEPT = PREFIX + VERSION;
+const WANTED = FILES.filter((name) => name !== 'webgpu.js' || (navigator.gpu && WebAssembly.Suspending));
 
 addEventListener('install', (event) => {
-  event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll(FILES)));
+  event.waitUntil(caches.open(KEPT).then((cache) => cache.addAll(WANTED)));
 });
 
 addEventListener('activate', (event) => {

@@ -5,7 +5,7 @@ import { enlarge, guide, warm } from './guide.js';
 import { few } from './likely.js';
 import { drawHints, makePlan, nearHints, pad, placeOf } from './plan.js';
 import { renderer } from './render.js';
-import { env, InferenceSession, Tensor } from './ort.mjs';
+import { load, Lost } from './session.js';
 import { thumbnail } from './thumbnail.js';
 
 const BAND = 2 ** 18; // pixels that are coloured between two looks at the messages
@@ -20,10 +20,20 @@ let network;
 let turn = Promise.resolve();
 
 addEventListener('message', ({ data: { task, id, ...given } }) => {
-  if (task === 'load') network = load(given);
+  if (task === 'load') begin(given);
   else if (task === 'cancel') cancelled.add(id);
   else turn = turn.then(() => answer(id, () => ({ colorize, likely })[task](given, id)));
 });
+
+async function begin(given) {
+  network = load(given);
+  try {
+    const { seconds } = await network;
+    postMessage({ loaded: { seconds } });
+  } catch (error) {
+    postMessage({ failed: error.message });
+  }
+}
 
 async function answer(id, work) {
   try {
@@ -31,24 +41,10 @@ async function answer(id, work) {
   } catch (error) {
     const known = error instanceof Failure;
     if (!known) console.error(error);
-    postMessage({ id, failure: known ? [error.message, { again: false }] : ['Something went wrong in this browser.'] });
+    const failure = known ? [error.message, { again: false }] : ['Something went wrong in this browser.'];
+    postMessage({ id, failure, lost: error instanceof Lost });
   }
   cancelled.delete(id);
-}
-
-async function load({ data, model }) {
-  const [wasm, graph] = await Promise.all([unpack(data.runtime), unpack(data.model)]);
-  env.wasm.wasmBinary = wasm;
-  env.wasm.numThreads = 1; // it takes a moment: more would wait for each other
-  return { model, session: await InferenceSession.create(new Uint8Array(graph), { executionProviders: ['wasm'] }) };
-}
-
-/** Bytes of what was packed by gzip, in base64. */
-function unpack(base64) {
-  const text = atob(base64);
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < bytes.length; i += 1) bytes[i] = text.charCodeAt(i);
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer();
 }
 
 async function colorize({ file, options }, id) {
@@ -115,20 +111,19 @@ async function look(rows, picture) {
 }
 
 async function predict({ plan, light }, { hints = [], ...options }, outputs) {
-  const { model, session } = await network;
-  const given = { x: new Tensor('float32', light.map((value) => 2 * value - 1), [1, ...plan.shape, 1]) };
+  const { model, run } = await network;
+  const given = { x: [light.map((value) => 2 * value - 1), [1, ...plan.shape, 1]] };
   if (model.takes_hints) {
     const grid = drawHints(hints, plan, light, options);
-    given.hints = new Tensor('float32', grid, [1, ...plan.shape, 3]);
-    given.near = new Tensor('float32', nearHints(grid, plan.shape, model.shrinks), [1, ...plan.shape, 1]);
+    given.hints = [grid, [1, ...plan.shape, 3]];
+    given.near = [nearHints(grid, plan.shape, model.shrinks), [1, ...plan.shape, 1]];
   }
   if (model.palette) {
     const number = (name) => Number(options[name] ?? model.palette[name]);
-    given.temperature = new Tensor('float32', [Math.max(number('temperature'), COLDEST)], []);
-    given.vividness = new Tensor('float32', [number('vividness')], []);
+    given.temperature = [[Math.max(number('temperature'), COLDEST)], []];
+    given.vividness = [[number('vividness')], []];
   }
-  const needed = session.inputNames.filter((name) => given[name]);
-  return session.run(Object.fromEntries(needed.map((name) => [name, given[name]])), outputs);
+  return run(given, outputs);
 }
 
 const isJpeg = async (file) => {
