@@ -7,6 +7,7 @@ const PAUSE = 400; // ms after the last arrow key, before likely colours are ask
 
 /** Returns a point's button on the picture, which can be dragged, and moved by keys. */
 export function marker(editor) {
+  const { places } = editor;
   const marker = Object.assign(document.createElement('button'), { type: 'button', className: 'hints-point' });
   marker.setAttribute('aria-describedby', 'hints-keys');
   const number = () => {
@@ -24,7 +25,7 @@ export function marker(editor) {
   marker.addEventListener('pointermove', (event) => {
     if (!from || (!marker.classList.contains('moving') && Math.hypot(event.clientX - from[0], event.clientY - from[1]) < DRAGGED)) return;
     marker.classList.add('moving');
-    editor.move(number(), editor.placeOf(event));
+    editor.move(number(), places.under(event, editor.surface));
   });
   const drop = () => {
     from = null;
@@ -36,12 +37,12 @@ export function marker(editor) {
   marker.addEventListener('pointerup', drop);
   marker.addEventListener('pointercancel', drop);
   marker.addEventListener('keydown', (event) => {
-    const arrow = editor.arrow(event);
+    const arrow = places.arrow(event);
     const sibling = { PageDown: marker.nextElementSibling, PageUp: marker.previousElementSibling }[event.key];
     if (arrow) {
-      const [across, down] = editor.shares(editor.place());
-      editor.move(number(), editor.within(across + arrow[0], down + arrow[1]));
-      editor.say(editor.where(editor.place()));
+      const [across, down] = places.shares(editor.place());
+      editor.move(number(), places.within(across + arrow[0], down + arrow[1]));
+      editor.say(places.where(editor.place()));
       editor.suggest(PAUSE);
     } else if (event.key === 'Delete' || event.key === 'Backspace') editor.remove();
     else if (sibling) sibling.focus();

@@ -2,51 +2,16 @@
 
 import { colorize, Failure } from './backend.js';
 import { patiently } from './busy.js';
+import { measure, toPNG } from './decoded.js';
 import { say } from './say.js';
+import { inTurn } from './turns.js';
 
-const AT_ONCE = 3; // uploads; the server colours those that come together in one go
 const EAGER = 4; // the first cards' previews are loaded at once, others' when they are near
 
 const PARTS = ['frame', 'compare', 'before', 'after', 'divider', 'split', 'placeholder', 'expand', 'progress', 'bar',
   'note', 'cancel', 'retry', 'download', 'copy', 'share', 'remove', 'tag-before', 'tag-after'];
 
 export const megabytes = (bytes) => `${(bytes / 2 ** 20).toFixed(bytes < 10 * 2 ** 20 ? 1 : 0)} MB`;
-
-const waiting = []; // for a place
-let places = AT_ONCE;
-
-/** Does `work` once fewer than AT_ONCE others are at theirs. */
-async function inTurn(work) {
-  if (places > 0) places -= 1;
-  else await new Promise((resolve) => { waiting.push(resolve); });
-  try {
-    return await work();
-  } finally {
-    const next = waiting.shift();
-    if (next) next();
-    else places += 1;
-  }
-}
-
-/** Resolves to the width and height of a picture that the browser can show; rejects where it can't. */
-async function measure(address) {
-  const image = new Image();
-  image.src = address;
-  await image.decode();
-  return { width: image.naturalWidth, height: image.naturalHeight };
-}
-
-/** Resolves to a picture as PNG, the one kind that every clipboard takes. */
-async function toPNG(blob) {
-  if (blob.type === 'image/png') return blob;
-  const bitmap = await createImageBitmap(blob);
-  const canvas = Object.assign(document.createElement('canvas'), { width: bitmap.width, height: bitmap.height });
-  canvas.getContext('2d').drawImage(bitmap, 0, 0);
-  bitmap.close();
-  return new Promise((resolve, reject) => {
-    canvas.toBlob((png) => { if (png) resolve(png); else reject(new Error('too large a canvas')); }, 'image/png');
-  });
-}
 
 /**
  * One photograph. Its card sends an event 'state' to the list whenever its state is another, 'result' when there is a new
