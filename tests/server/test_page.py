@@ -119,7 +119,7 @@ def test_says_that_pages_are_left_out(page, tmp_path):
 
 def test_a_token_is_asked_for_or_taken_from_the_address(browser, model, serve, photograph):
     token = 'gr4ndm0ther+s/album=='
-    with serve(model, f'--token={token}') as server:
+    with serve(model, f'--token={token}', '--batch-size=1') as server:
         browser.get(server.url)
         wait(browser, lambda _: one(browser, '#sign-in').is_displayed())
         assert not one(browser, '.drop').is_displayed()
