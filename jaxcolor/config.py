@@ -51,11 +51,11 @@ def default() -> ml_collections.ConfigDict:
         {
             'seed': 0,
             'data': {
-                'source': 'bundled',  # tfds:NAME, folder:PATH or bundled
+                'source': 'bundled',  # tfds:, folder:, parquet:, arrow:, webdataset:PATH or bundled
                 'train_split': 'train',
                 'test_split': 'test',
                 'labels': ml_collections.config_dict.placeholder(tuple),  # only these classes of a TFDS source
-                'feature': 'image',  # of a TFDS source: which of its features the pictures are
+                'feature': 'image',  # the pictures: a feature of a TFDS source, a column, an extension in a .tar
                 'image_size': 256,
                 # In training, scale the shorter side to this and crop `image_size` out of it (pix2pix' jitter).
                 'resize': ml_collections.config_dict.placeholder(int),

@@ -8,6 +8,7 @@ from PIL import Image
 
 from jaxcolor.data import splits
 from jaxcolor.data.fingerprint import Fingerprint, digest
+from jaxcolor.data.protocol import require_a_readable_one
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.photos import READABLE, PhotoError, read_rgb
 from jaxcolor.imaging.walk import pictures_below
@@ -71,6 +72,9 @@ def open_folder(path: str, split: str) -> Folder:
       UserError: no such folder; no such split; no pictures, or none that can be read.
     """
     source, root = f'folder:{path}', Path(path).expanduser()
+    if root.is_file():
+        kind = {'.tar': 'webdataset', '.parquet': 'parquet', '.arrow': 'arrow'}.get(root.suffix.lower())
+        raise UserError(f'{source} is a file; use {f"{kind}:{path}" if kind else "the folder that it is in"}')
     if not root.is_dir():
         raise UserError(f'{source}: there is no such folder ({root.absolute()})')
     name, start, stop = splits.parse(split)
@@ -91,7 +95,7 @@ def open_folder(path: str, split: str) -> Folder:
     if not chosen:
         raise UserError(f'{source}: split {split!r} is empty; {name} holds {len(names)} pictures')
     folder = Folder(root, tuple(chosen))
-    _require_a_readable_one(folder, source)
+    require_a_readable_one(folder, source)
     return folder
 
 
@@ -99,14 +103,3 @@ def _warn_of_others(root: Path, there: list[str]) -> None:
     others = sorted(p.name for p in root.iterdir() if p.is_dir() and p.name not in there and p.name[0] != '.')
     if others:
         _LOG.warning('%s: only %s/ are splits; left out: %s', root, '/, '.join(there), ', '.join(others))
-
-
-def _require_a_readable_one(folder: Folder, source: str) -> None:
-    reason = ''
-    for index in range(len(folder)):
-        try:
-            folder.decode(folder[index], at_least=64)
-            return
-        except PhotoError as error:
-            reason = reason or f'{folder.name(index)}: {error}'
-    raise UserError(f'{source}: none of the {len(folder)} pictures can be read ({reason})')

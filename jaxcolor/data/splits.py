@@ -3,8 +3,11 @@
 import difflib
 import hashlib
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Int64
 
 from jaxcolor.errors import UserError
 
@@ -39,9 +42,17 @@ def cut(items: Sequence[T], keys: Sequence[str], start: str | None, stop: str | 
     """
     if start is None and stop is None:
         return list(items)
-    places = sorted(range(len(items)), key=lambda i: hashlib.sha256(keys[i].encode()).digest())
-    part = places[slice(_bound(start, len(items)), _bound(stop, len(items)))]
-    return [items[i] for i in sorted(part)]
+    return [items[place] for place in places(keys, len(items), start, stop)]
+
+
+def places(keys: Iterable[str], count: int, start: str | None, stop: str | None) -> Int64[np.ndarray, ' n']:
+    """Return the places of what `cut` returns among `count` items, in order; 8 bytes each."""
+    if start is None and stop is None:
+        return np.arange(count, dtype=np.int64)
+    # The first 8 bytes of the hashes order them as well: no two are alike by chance.
+    hashes = np.fromiter((int.from_bytes(hashlib.sha256(key.encode()).digest()[:8]) for key in keys), np.uint64, count)
+    order = np.argsort(hashes, kind='stable')
+    return np.sort(order[slice(_bound(start, count), _bound(stop, count))])
 
 
 def _bound(text: str | None, count: int) -> int | None:

@@ -81,6 +81,11 @@ def test_what_is_wrong_is_said(tmp_path):
         open_folder(str(tmp_path / 'nowhere'), 'train')
     with pytest.raises(UserError, match='no pictures in'):
         open_folder(str(tmp_path), 'train')
+    for name, remedy in (('x.tar', 'webdataset:.*x.tar'), ('x.PNG', 'the folder that it is in')):
+        save(tmp_path / name) if name == 'x.PNG' else (tmp_path / name).touch()
+        with pytest.raises(UserError, match=rf'{name} is a file; use {remedy}'):
+            open_folder(str(tmp_path / name), 'train')
+        (tmp_path / name).unlink()
     (tmp_path / 'x.jpg').write_text('not a picture')
     (tmp_path / 'y.jpg').write_bytes(b'')
     with pytest.raises(UserError, match=r'none of the 2 pictures can be read \(.*x.jpg: not a JPEG, PNG, .*\)'):
