@@ -2,8 +2,8 @@
 
 Figures 3.8 to 3.14. The code and the text disagree about the learning rates; these are the code's, 4e-4 and 1e-4
 (chapter 4 speaks of 4e-4 and 1e-3). Spectral norm is where figures 3.8 and 3.9 have it: on the strided and the
-transposed convolutions, not on the plain ones of the discriminator. The report resizes before it crops and
-mirrors but does not say to what: 143 px, pix2pix' proportion. The number of epochs is not given.
+transposed convolutions, not on the plain ones of the discriminator. The report resizes to a square before it
+crops and mirrors but does not say to what: 143 px, pix2pix' proportion. The number of epochs is not given.
 
     python -m jaxcolor.main --config=configs/landscapes_spectral_gan.py --config.data.source=folder:/path/to/landscapes
 
@@ -19,7 +19,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     configs.check_variant(variant, 'rgb', 'smoke')
     config = configs.default()
     config.data.update(source='folder:landscapes', train_split='train[:90%]', test_split='train[90%:]')
-    config.data.update(image_size=128, resize=143, batch_size=128)
+    config.data.update(image_size=128, resize=143, fit='squash', batch_size=128)
     if variant == 'rgb':
         configs.choose(config, 'space', 'rgb')
     else:

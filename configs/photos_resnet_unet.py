@@ -17,7 +17,7 @@ from jaxcolor import config as configs
 def get_config(variant: str = '') -> ml_collections.ConfigDict:
     configs.check_variant(variant, 'smoke')
     config = configs.default()
-    config.data.update(source='folder:photos', train_split='train[:80%]', test_split='train[80%:]')
+    config.data.update(source='folder:photos', train_split='train[:80%]', test_split='train[80%:]', fit='squash')
     configs.choose(config, 'generator', 'resnet_unet')
     config.pretrained.weights = 'hf:timm/resnet18.tv_in1k'
     config.warmup_epochs = 20.0

@@ -51,7 +51,9 @@ def default() -> ml_collections.ConfigDict:
         {
             'seed': 0,
             'data': {
-                'source': 'bundled',  # tfds:, folder:, parquet:, arrow:, webdataset:PATH or bundled
+                # tfds:NAME, folder:PATH, parquet:PATH, arrow:PATH, webdataset:PATH or bundled; several, with weights:
+                # 'folder:scans*3 + tfds:cifar10', and then splits for all of them or 'train[:90%], train'.
+                'source': 'bundled',
                 'train_split': 'train',
                 'test_split': 'test',
                 'labels': ml_collections.config_dict.placeholder(tuple),  # only these classes of a TFDS source
@@ -61,9 +63,11 @@ def default() -> ml_collections.ConfigDict:
                 'resize': ml_collections.config_dict.placeholder(int),
                 # Draw the shorter side anew for each picture, from `resize` (or `image_size`) up to this.
                 'max_resize': ml_collections.config_dict.placeholder(int),
+                'fit': 'crop',  # keep proportions, and crop; or squash, which scales both sides, in evaluation too
                 'batch_size': 16,  # over all devices of all hosts
                 'crop': 'random',  # in training, after resizing the shorter side: random or center
                 'flip': True,  # mirror half of the training pictures
+                'rotation': 0.0,  # degrees, up to which training pictures are turned, either way; edges are mirrored
                 'min_colorfulness': 0.0,  # drop training pictures below this (Hasler-Suesstrunk, 0-255)
                 'workers': 0,  # processes that decode; 0 decodes on threads of this one
                 # Where decoded pictures are kept: host, in memory where they fit; device, in that of the accelerator,
@@ -329,6 +333,10 @@ def check(config: ml_collections.ConfigDict, device_count: int) -> None:
         raise UserError(f'seed={config.seed} is out of range; use 0 to 2^32 - 1')
     if config.sampling not in ('none', 'dropout'):
         raise UserError(f'sampling={config.sampling!r} is unknown; use none or dropout')
+    if not 0 <= config.data.rotation <= 180:
+        raise UserError(f'data.rotation={config.data.rotation} is out of range; use 0 to 180 degrees')
+    if config.data.fit not in ('crop', 'squash'):
+        raise UserError(f'data.fit={config.data.fit!r} is unknown; use crop or squash')
     if config.data.cache not in ('host', 'device'):
         raise UserError(f'data.cache={config.data.cache!r} is unknown; use host or device')
     if config.dtype not in ('float32', 'bfloat16'):

@@ -90,7 +90,11 @@ def _without_paths(config: ml_collections.ConfigDict) -> ml_collections.ConfigDi
     for field in _PATHS:
         section, name = field.split('.')
         value = copy.get(section, {}).get(name) or ''
-        kind, colon, path = value.rpartition(':') if re.match('[a-z]+:', value) else ('', '', value)
-        if value and kind != 'hf':
-            copy[section][name] = f'{kind}{colon}{PurePosixPath(path).name}'
+        if value:  # of a mixture of sources, each has a path
+            copy[section][name] = ''.join(map(_without_path, re.split(r'(\s\+\s+)(?=[a-z]+:)', value)))
     return copy
+
+
+def _without_path(value: str) -> str:
+    kind, colon, path = value.rpartition(':') if re.match('[a-z]+:', value) else ('', '', value)
+    return value if kind == 'hf' else f'{kind}{colon}{PurePosixPath(path).name}'

@@ -23,9 +23,14 @@ _LIBRARIES = ('numpy', 'pillow', 'pillow-heif', 'imagecodecs', 'tifffile', 'scik
 Values = Float64[np.ndarray, ' n']
 
 
-def path(pictures: Fingerprint, size: int, side: int) -> Path:
-    """Return the file of the pictures cut to `size` pixels out of a shorter side of `side`, as this version does."""
-    return user_cache.folder('colorfulness') / digest([pictures.pictures, pictures.dated, size, side, _version()])
+def path(pictures: Fingerprint, size: int, side: int, squash: bool) -> Path:
+    """Return the file of the pictures cut to `size` pixels out of a shorter side of `side`, as this version does.
+
+    With `squash`, both sides are `side`.
+    """
+    return user_cache.folder('colorfulness') / digest(
+        [pictures.pictures, pictures.dated, size, side, squash, _version()]
+    )
 
 
 def load(file: Path, count: int) -> Values:

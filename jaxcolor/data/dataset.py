@@ -18,7 +18,8 @@ from jaxcolor.color.colorfulness import colorfulness
 from jaxcolor.data import colorfulness_cache
 from jaxcolor.data.fingerprint import Fingerprint
 from jaxcolor.data.loading import Decoder
-from jaxcolor.data.sources import Source, open_source
+from jaxcolor.data.mixture import Mixture, open_sources
+from jaxcolor.data.sources import Source
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.photos import PhotoError
 
@@ -32,10 +33,11 @@ class Dataset:
     """The training and the test split of a config's `data`, opened when they are first asked for.
 
     Attributes:
-      config: `source`, `train_split`, `test_split`, `labels` (None for all), `feature` (of a TFDS source),
+      config: `source`, `train_split`, `test_split`, `labels` (None for all), `feature` (see `open_sources` for these),
         `image_size`, `resize` (the shorter side before the crop; None for `image_size`), `max_resize` (the most of it,
-        where it is drawn), `batch_size` (of all processes together), `crop` ('random' or 'center'), `min_colorfulness`
-        (0 keeps all pictures), `workers` (processes; 0 means threads).
+        where it is drawn), `fit` ('crop' or 'squash'), `batch_size` (of all processes together), `crop` ('random' or
+        'center'), `rotation` (degrees, either way), `min_colorfulness` (0 keeps all pictures), `workers` (processes; 0
+        means threads).
     """
 
     def __init__(self, config: ConfigDict):
@@ -46,14 +48,14 @@ class Dataset:
         """The decoder of the training split.
 
         Raises:
-          UserError: see `open_source`; a crop that is unknown or larger than what it is taken from.
+          UserError: see `open_sources`; a crop that is unknown or larger than what it is taken from.
         """
         _check_crop(self.config)
         return self._open(self.config.train_split, self.config.resize)
 
     @functools.cached_property
     def test(self) -> Decoder:
-        """The decoder of the test split; UserError as from `open_source`."""
+        """The decoder of the test split; UserError as from `open_sources`."""
         return self._open(self.config.test_split, None)
 
     @functools.cached_property
@@ -61,11 +63,34 @@ class Dataset:
         """The places of the pictures to train on: all, or those of at least `min_colorfulness`; the others are logged.
 
         Raises:
-          UserError: as from `train`; no picture is colourful enough.
+          UserError: as from `train`; no picture, or none of a source, is colourful enough.
         """
         if self.config.min_colorfulness <= 0:
             return np.arange(len(self.train.source))
         return self._colorful(self.config.min_colorfulness)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """What the shares of the training sources among the pictures of a batch are proportional to."""
+        source = self.train.source
+        return source.weights if isinstance(source, Mixture) else (1.0,)
+
+    @functools.cached_property
+    def starts(self) -> tuple[int, ...]:
+        """Where in `kept` the pictures of each training source begin.
+
+        Raises:
+          UserError: of one of them none is kept.
+        """
+        source = self.train.source
+        if not isinstance(source, Mixture):
+            return (0,)
+        found = np.searchsorted(self.kept, source.starts)
+        for name, count in zip(source.sources, np.diff([*found, len(self.kept)]), strict=True):
+            if not count:
+                least = self.config.min_colorfulness
+                raise UserError(f'data.min_colorfulness={least:g} leaves none of {name.name(0)} and its like; lower it')
+        return tuple(found.tolist())
 
     @functools.cached_property
     def fingerprint(self) -> Fingerprint:
@@ -74,16 +99,21 @@ class Dataset:
 
     @property
     def steps_per_epoch(self) -> int:
-        """The fewest training batches that show every picture once: pictures / batch_size, rounded up."""
+        """An epoch, as many pictures as are trained on: that number / batch_size, rounded up.
+
+        It shows each of them once, if they are of one source. Of a mixture, a source with more than its share of the
+        pictures is shown more than once, another one in part, and the rest of it in the epochs after that.
+        """
         return math.ceil(len(self.kept) / self.config.batch_size)
 
     def _open(self, split: str, side: int | None) -> Decoder:
         data = self.config
-        return Decoder(open_source(data.source, split, data.labels, data.feature), data.image_size, side)
+        source = open_sources(data.source, split, data.labels, data.feature)
+        return Decoder(source, data.image_size, side, squash=data.fit == 'squash')
 
     def _colorful(self, least: float) -> Int[np.ndarray, ' kept']:
         count, name = len(self.train.source), f'{self.config.source} {self.config.train_split}'
-        file = colorfulness_cache.path(self.fingerprint, self.train.size, self.train.side)
+        file = colorfulness_cache.path(self.fingerprint, self.train.size, self.train.side, self.train.squash)
         values = colorfulness_cache.load(file, count)
         # What could not be read then is tried again: it may have been the network.
         unknown = np.flatnonzero(np.isnan(values))

@@ -1,10 +1,14 @@
 """Rows of indices -> batches of pixels: the functions that Grain's threads and worker processes run."""
 
+import bisect
 import dataclasses
+import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
+from PIL import Image
 
 from jaxcolor.data.sources import Source
 from jaxcolor.errors import UserError
@@ -20,11 +24,12 @@ _MEMORY_BYTES = 2**30
 class Decoder:
     """Pictures of a source: the shorter side scaled to `side` pixels, and `size` x `size` cut out of that.
 
-    Square ones are small when scaled, so these are remembered uncut (except in worker processes).
+    With `squash` both sides are scaled to it. Square ones are small when scaled, so these are remembered uncut (except
+    in worker processes).
     """
 
-    def __init__(self, source: Source, size: int, side: int | None = None):
-        self.source, self.size, self.side = source, size, side or size
+    def __init__(self, source: Source, size: int, side: int | None = None, *, squash: bool = False):
+        self.source, self.size, self.side, self.squash = source, size, side or size, squash
         self._remembered: UInt8[np.ndarray, 'n side side 3'] | None = None
         if len(source) * self.side**2 * 3 <= _MEMORY_BYTES:
             # Memory is taken page by page, as the pictures come.
@@ -32,26 +37,34 @@ class Decoder:
             self._known = np.zeros(len(source), bool)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {'source': self.source, 'size': self.size, 'side': self.side, '_remembered': None}
+        return {**self.__dict__, '_remembered': None, '_known': None}
 
-    def __call__(self, index: int, u: float, v: float, side: int | None = None) -> UInt8[np.ndarray, 'size size 3']:
-        """Picture `index`, cut at (u, v) of [0, 1); see `resize.fit`. Another `side` than the usual may be given.
+    def __call__(
+        self, index: int, u: float, v: float, side: int | None = None, degrees: float = 0.0
+    ) -> UInt8[np.ndarray, 'size size 3']:
+        """Picture `index`, cut at (u, v) of [0, 1) and turned; see `resize.fit`. It may have another `side`.
 
         Raises:
           PhotoError: it cannot be decoded.
         """
-        if side is not None and side != self.side:
-            return resize.fit(self.source.decode(self.source[index], at_least=2 * side), self.size, u, v, side=side)
-        if self._remembered is not None and self._known[index]:
-            return resize.crop(self._remembered[index], self.size, u, v)
+        side = side or self.side
+        if side == self.side and self._remembered is not None and self._known[index]:
+            return self._cut(self._remembered[index], u, v, degrees)
         # Twice the size: what is lost by a coarse JPEG decoding is then above what survives the scaling.
-        image = self.source.decode(self.source[index], at_least=2 * self.side)
-        if image.width != image.height:
-            return resize.fit(image, self.size, u, v, side=self.side)
-        whole = resize.fit(image, self.side)
+        image = self.source.decode(self.source[index], at_least=2 * side)
+        if side != self.side or not (self.squash or image.width == image.height):
+            return resize.fit(image, self.size, u, v, side=side, squash=self.squash, degrees=degrees)
+        whole = resize.fit(image, side, squash=True)
         if self._remembered is not None:
             self._remembered[index] = whole
             self._known[index] = True  # after the pixels: another thread may be looking
+        return self._cut(whole, u, v, degrees)
+
+    def _cut(
+        self, whole: UInt8[np.ndarray, 'side side 3'], u: float, v: float, degrees: float
+    ) -> UInt8[np.ndarray, 'size size 3']:
+        if degrees:
+            return resize.fit(Image.fromarray(whole), self.size, u, v, side=self.side, degrees=degrees)
         return resize.crop(whole, self.size, u, v)
 
 
@@ -68,29 +81,37 @@ class LoadTrain:
     random_crop: bool
     process_index: int
     process_count: int
+    starts: tuple[int, ...] = (0,)  # places in `keep` where each source's pictures begin
     largest: int | None = None  # up to which the side is drawn, evenly on a logarithmic scale
+    rotation: float = 0.0  # degrees, up to which the angle is drawn, either way
 
     def __call__(self, rows: Int[np.ndarray, ' b'], rng: np.random.Generator) -> Batch:
-        """Rows are places in `keep`, in any epoch: modulo its length."""
+        """Rows are places in `keep`."""
         # The whole batch's crops are drawn, so that they do not depend on the number of processes.
         crops = rng.random((len(rows), 2)) if self.random_crop else np.full((len(rows), 2), 0.5)
         sides = [None] * len(rows)
         if self.largest is not None:
             least = self.decoder.side
             sides = [round(least * (self.largest / least) ** share) for share in rng.random(len(rows))]
+        angles = rng.uniform(-self.rotation, self.rotation, len(rows)) if self.rotation else np.zeros(len(rows))
         mine = slice(self.process_index, None, self.process_count)
         images, unreadable = [], []
-        for row, (u, v), side in zip(rows[mine], crops[mine], sides[mine], strict=True):
-            for place in range(row, row + len(self.keep)):
-                index = int(self.keep[place % len(self.keep)])
+        for row, (u, v), side, degrees in zip(rows[mine], crops[mine], sides[mine], angles[mine], strict=True):
+            for index in self._from(int(row)):
                 try:
-                    images.append(self.decoder(index, u, v, side))
+                    images.append(self.decoder(index, u, v, side, degrees))
                     break
                 except PhotoError:
                     unreadable.append(index)
             else:
                 raise UserError(f'no picture can be read any more, not even {self.decoder.source.name(index)}')
         return _batch(np.stack(images), np.ones(len(images), bool), unreadable)
+
+    def _from(self, place: int) -> Iterator[int]:
+        """Yield the picture at a place, and then the others of its source."""
+        part = bisect.bisect_right(self.starts, place)
+        first, end = self.starts[part - 1], (*self.starts, len(self.keep))[part]
+        return (int(self.keep[other]) for other in itertools.chain(range(place, end), range(first, place)))
 
 
 @dataclasses.dataclass(frozen=True)

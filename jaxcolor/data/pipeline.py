@@ -1,6 +1,7 @@
 """Batches of uint8 RGB pictures, through Grain; their order is a function of (seed, step) alone."""
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -46,9 +47,12 @@ def train_batches(
 ) -> Batches:
     """Training batches without end, shuffled anew in every epoch; prefetched.
 
+    Of a mixture, each source is shuffled by itself, in its own epochs, and the sources take turns in proportion to
+    their weights, which Grain rounds down to hundredths of the smallest.
+
     Batch k of a seed holds the same pictures, cropped the same way, wherever reading starts and however many
     processes share it: process p of n gets rows `p::n`. An epoch's last batch is filled from the next epoch.
-    An unreadable picture's place is taken by the next readable one: every row's mask is True.
+    An unreadable picture's place is taken by the next readable one of its source: every row's mask is True.
 
     Args:
       dataset: the pictures.
@@ -64,14 +68,32 @@ def train_batches(
     data = dataset.config
     _check_shares(data.batch_size, process_count)
     keep, decoder = dataset.kept, dataset.train
-    largest = data.get('max_resize')  # not in a config of an older version
-    load = LoadTrain(decoder, keep, data.crop == 'random', process_index, process_count, largest)
+    load = LoadTrain(
+        decoder,
+        keep,
+        data.crop == 'random',
+        process_index,
+        process_count,
+        dataset.starts,
+        largest=data.max_resize,
+        rotation=data.rotation,
+    )
     # Only integers are shuffled and batched; a whole batch is then loaded by one function, for Grain's
     # overhead per element is of the order of decoding a 32-pixel picture.
-    epochs = _MOST_ROWS // len(keep)  # without a number the length is sys.maxsize, which batches of one row overflow
-    rows = grain.MapDataset.range(len(keep)).seed(seed).shuffle(seed=order_seed(seed)).repeat(epochs)
+    rows = _places(dataset, seed)
     batches = rows.batch(data.batch_size, batch_fn=np.asarray).random_map(load)[start_step:]
     return Batches(decoder.source, iter(_prefetched(batches, data.workers if workers is None else workers)))
+
+
+def _places(dataset: Dataset, seed: int) -> grain.MapDataset:
+    """Return places in `Dataset.kept`, without end."""
+    starts, sources = dataset.starts, []
+    for number, (start, end) in enumerate(itertools.pairwise((*starts, len(dataset.kept)))):
+        # Without a number of epochs the length is sys.maxsize, which batches of one row overflow.
+        epochs = _MOST_ROWS // len(starts) // (end - start)
+        shuffled = grain.MapDataset.range(start, end).seed(seed).shuffle(seed=order_seed(seed, number))
+        sources.append(shuffled.repeat(epochs))
+    return sources[0] if len(sources) == 1 else grain.MapDataset.mix(sources, dataset.weights).seed(seed)
 
 
 def training_images(dataset: Dataset) -> tuple[UInt8[np.ndarray, 'n s s 3'], set[str]]:
@@ -93,9 +115,15 @@ def training_images(dataset: Dataset) -> tuple[UInt8[np.ndarray, 'n s s 3'], set
     return images, {warn_unreadable(decoder.source, index) for index in sorted(unreadable)}
 
 
-def order_seed(seed: int) -> int:
-    """Return the seed of the order of `train_batches`: what Grain derives from `seed` for a shuffle without one."""
-    return int(np.random.SeedSequence((seed, 1)).generate_state(1)[0])
+def order_seed(seed: int, source: int = 0) -> int:
+    """Return the seed of the order of `train_batches`: what Grain derives from `seed` for a shuffle without one.
+
+    Args:
+      seed: of the run.
+      source: its number in a mixture. Each has an order of its own.
+    """
+    entropy = (seed, 1, source) if source else (seed, 1)
+    return int(np.random.SeedSequence(entropy).generate_state(1)[0])
 
 
 def test_batches(dataset: Dataset, *, process_index: int = 0, process_count: int = 1) -> Batches:

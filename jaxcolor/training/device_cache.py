@@ -55,11 +55,16 @@ def check(dataset: Dataset) -> None:
       UserError: they are to be cut anew every time, or do not fit; or see `Dataset.kept`.
     """
     data = dataset.config
-    if data.crop != 'center' or data.resize is not None:
+    if data.crop != 'center' or data.resize is not None or data.rotation:
         raise UserError(
             f'data.cache=device keeps pictures cut once and for all, and data.crop={data.crop}, '
-            f'data.resize={data.resize} cut them anew in every epoch; use data.crop=center (square pictures lose '
-            'nothing) and data.resize=None, or data.cache=host'
+            f'data.resize={data.resize}, data.rotation={data.rotation:g} cut them anew in every epoch; use '
+            'data.crop=center (square pictures lose nothing), data.resize=None and data.rotation=0, or data.cache=host'
+        )
+    if len(dataset.weights) > 1:
+        raise UserError(
+            f'data.cache=device shuffles one source, and data.source={data.source} are {len(dataset.weights)}; '
+            'use data.cache=host'
         )
     check_room(len(dataset.kept), data.image_size, jax.local_devices()[0].memory_stats())
 

@@ -46,7 +46,15 @@ def test_a_file_is_the_model_of_the_run(run, file):
 
 @pytest.mark.parametrize(
     ('source', 'kept'),
-    [('folder:/home/ann/scans', 'folder:scans'), ('folder:scans', 'folder:scans'), ('bundled', 'bundled')],
+    [
+        (
+            'folder:/home/ann/scans*3 + bundled + parquet:/home/ann/x.parquet',
+            'folder:scans*3 + bundled + parquet:x.parquet',
+        ),
+        ('folder:/home/ann/scans', 'folder:scans'),
+        ('folder:scans', 'folder:scans'),
+        ('bundled', 'bundled'),
+    ],
 )
 def test_a_file_names_no_folder_of_the_machine(run, tmp_path, source, kept):
     model = load(run)

@@ -51,6 +51,8 @@ def test_fields_that_an_older_version_lacked_have_their_defaults(tmp_path):
     content = config.to_dict()
     for section, field in (
         ('data', 'max_resize'),
+        ('data', 'fit'),
+        ('data', 'rotation'),
         ('data', 'cache'),
         ('data', 'feature'),
         ('generator', 'norm'),

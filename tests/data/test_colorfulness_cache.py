@@ -43,7 +43,7 @@ def decoded(monkeypatch):
 
 def kept(folder, **changes):
     fields = {'source': f'folder:{folder}', 'train_split': 'train', 'labels': None, 'feature': 'image'}
-    sizes = {'image_size': 16, 'resize': None, 'max_resize': None, 'batch_size': 2, 'crop': 'center'}
+    sizes = {'image_size': 16, 'resize': None, 'max_resize': None, 'fit': 'crop', 'batch_size': 2, 'crop': 'center'}
     return Dataset(ConfigDict(fields | sizes | {'min_colorfulness': 5.0} | changes)).kept.tolist()
 
 

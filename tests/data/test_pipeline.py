@@ -24,6 +24,8 @@ def data_config(folder, **changes):
         'image_size': SIZE,
         'resize': None,
         'max_resize': None,
+        'fit': 'crop',
+        'rotation': 0.0,
         'batch_size': 8,
         'crop': 'random',
         'min_colorfulness': 0.0,
@@ -272,6 +274,57 @@ def test_scale_jitter_draws_the_shorter_side(tmp_path):
     for batch, first, second in zip(take(pipeline.train_batches(Dataset(config), seed=0), 3), *two, strict=True):
         np.testing.assert_array_equal(batch['image'][::2], first['image'])
         np.testing.assert_array_equal(batch['image'][1::2], second['image'])
+
+
+def test_rotation_follows_seed_and_step_and_leaves_crops_and_test_pictures_alone(folder):
+    """Angles are drawn evenly, either way; the same for any number of processes."""
+    plain, config = (data_config(folder, rotation=rotation, batch_size=44) for rotation in (0.0, 30.0))
+    (still, _), (batch, second) = (take(pipeline.train_batches(Dataset(each), seed=7), 2) for each in (plain, config))
+    # Green is 3 x and blue 5 y of the picture: their slopes are those of its axes, and the middle stays where it is.
+    found = {name: images.astype(float) for name, images in (('still', still['image']), ('turned', batch['image']))}
+    down, across = (np.diff(found['turned'][:, 6:10, 6:10, 1], axis=axis).mean((1, 2)) for axis in (1, 2))
+    scale = np.diff(found['still'][:, 6:10, 6:10, 1], axis=2).mean((1, 2))
+    angles = np.degrees(np.arctan2(down, across))
+    assert (np.hypot(down, across) / scale).mean() == pytest.approx(1.0, abs=0.1)
+    assert angles.min() < -15
+    assert angles.max() > 15
+    assert np.abs(angles).max() < 33
+    middles = [images[:, 7:9, 7:9, 1:].mean((1, 2)) for images in found.values()]
+    assert np.abs(middles[0] - middles[1]).max() < 6
+    assert (found['turned'][..., 1:] > 0).mean() > 0.9  # corners are mirrored, not black
+    assert_equal(take(pipeline.train_batches(Dataset(config), seed=7, start_step=1), 1), [second])
+    two = [
+        take(pipeline.train_batches(Dataset(config), seed=7, process_index=p, process_count=2), 1)[0] for p in range(2)
+    ]
+    np.testing.assert_array_equal(batch['image'][::2], two[0]['image'])
+    np.testing.assert_array_equal(batch['image'][1::2], two[1]['image'])
+    assert_equal(list(pipeline.test_batches(Dataset(config))), list(pipeline.test_batches(Dataset(plain))))
+
+
+@pytest.mark.parametrize('jitter', [{}, {'resize': 20}, {'max_resize': 32}])
+def test_rotation_of_what_is_remembered_equals_that_of_what_is_decoded(tmp_path, jitter):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8)).save(tmp_path / 'a.png')
+    config = data_config(tmp_path, rotation=45.0, **jitter)
+    remembering, forgetting = Dataset(config), Dataset(config)
+    forgetting.train._remembered = None
+    assert_equal(*(take(pipeline.train_batches(each, seed=1), 3) for each in (remembering, forgetting)))
+
+
+def test_squash_shows_the_whole_picture_in_training_and_evaluation(folder):
+    config = data_config(folder, fit='squash', crop='center')
+    whole = {}
+    for path in sorted(folder.iterdir()):
+        with Image.open(path) as opened:
+            whole[int(path.stem)] = np.asarray(opened.resize((SIZE, SIZE), Image.Resampling.BICUBIC))
+    for batches in (pipeline.train_batches(Dataset(config), seed=0), pipeline.test_batches(Dataset(config))):
+        seen = 0
+        for batch in take(batches, 3):
+            for image in batch['image'][batch['mask']]:
+                np.testing.assert_array_equal(image, whole[image[0, 0, 0] // 10])
+                seen += 1
+        assert seen >= COUNT
+    crops = take(pipeline.train_batches(Dataset(data_config(folder, fit='squash', resize=20)), seed=0), 2)
+    assert len({image.tobytes() for batch in crops for image in batch['image']}) == 16
 
 
 def take_from(config, start, count):

@@ -67,10 +67,16 @@ def test_batches_of_cifar(config, monkeypatch):
     np.testing.assert_array_equal(drawn(pictures, 8, 5), read(config, 8, 5))
 
 
-@pytest.mark.parametrize(('field', 'value'), [('crop', 'random'), ('resize', 20)])
+@pytest.mark.parametrize(('field', 'value'), [('crop', 'random'), ('resize', 20), ('rotation', 5)])
 def test_cuts_that_differ_from_epoch_to_epoch(config, field, value):
     config.data[field] = value
     with pytest.raises(UserError, match=rf'data\.cache=device .*{field}={value}.*use .* data\.cache=host'):
+        DeviceCache.load(Dataset(config.data), config.seed)
+
+
+def test_a_mixture(config):
+    config.data.source += ' + bundled'
+    with pytest.raises(UserError, match=r'data\.cache=device shuffles one source, and .* are 2; use data\.cache=host'):
         DeviceCache.load(Dataset(config.data), config.seed)
 
 

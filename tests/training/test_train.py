@@ -20,6 +20,7 @@ from jaxcolor import config as configs
 from jaxcolor.checkpoints.lock import locked
 from jaxcolor.checkpoints.manager import Checkpoints
 from jaxcolor.color.spaces import Lab
+from jaxcolor.data.bundled import open_bundled
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import InterruptedRunError, UserError
 from jaxcolor.evaluation.evaluate import score_names
@@ -255,6 +256,23 @@ def test_early_stopping_restores_the_best_weights(worsening, tmp_path, capsys):
     expected_step, expected = final_state(worsening, tmp_path / 'short')
     assert step == expected_step == best['step']
     jax.tree.map(np.testing.assert_array_equal, restored, expected)
+
+
+def test_a_mixture_and_its_resumption(config, pictures, tmp_path):
+    """Turned and squashed pictures of two sources, evaluated on one: the same parameters if it was stopped."""
+    config.data.update(source=f'folder:{pictures}*3 + bundled', test_split='test, none', rotation=20.0, fit='squash')
+    config.update(eval_every=6, log_every=6)
+    config.discriminator = None
+    whole, parts = tmp_path / 'whole', tmp_path / 'parts'
+    scores = train.train(config, whole)
+    assert scores['pictures'] == 11
+    for steps in (2, 6):
+        config.num_steps = steps
+        resumed = train.train(config, parts)
+    assert resumed == scores
+    jax.tree.map(np.testing.assert_array_equal, final_state(config, whole)[1], final_state(config, parts)[1])
+    tiles = len(open_bundled('train'))
+    assert [json.loads((run / 'data.json').read_text())['pictures'] for run in (whole, parts)] == [20 + tiles] * 2
 
 
 def test_early_stopping_over_a_resumption(worsening, tmp_path, capsys):
