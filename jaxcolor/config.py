@@ -89,8 +89,8 @@ def default() -> ml_collections.ConfigDict:
             'pretrained': {
                 'weights': '',  # of the encoder, for a new run: a file, hf:OWNER/NAME, efficientnet_lite0 or nothing
                 'sha256': '',  # which the file must have, where given
-                'model': '',  # of the whole generator, for a new run: photos, a run, *.safetensors or hf:OWNER/NAME
             },
+            'init_from': '',  # the model that a new run starts from: jaxcolor, RUN[:best], *.safetensors, hf:OWNER/NAME
             'sampling': 'none',  # dropout keeps it on in evaluation as well: the noise z of pix2pix
             'warmup_epochs': 0.0,  # reconstruction alone, before the discriminator joins
             'num_epochs': 45.0,
@@ -204,6 +204,9 @@ def parse(text: str) -> ml_collections.ConfigDict:
                 raise ValueError(f'is no config: {section}={found!r} has no fields')
         elif section in PARTS and not isinstance(found.get('name'), str):
             raise ValueError(f'is no config: {section}.name={found.get("name")!r} is no name')
+    pretrained = content.get('pretrained', {})
+    if 'model' in pretrained:  # what 0.1.0 called it
+        content['init_from'] = pretrained.pop('model')
     present = dict(leaves(content))
     for field, value in defaults(ml_collections.ConfigDict(content)).items():
         *sections, name = field.split('.')

@@ -9,7 +9,7 @@ from jaxcolor.data import pipeline
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation import measures
-from jaxcolor.training import pretrained, profiler
+from jaxcolor.training import init_from, profiler
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import build_system
 from jaxcolor.training.train import check_metric
@@ -56,7 +56,7 @@ FIELDS = {
     **{f'discriminator_optimizer.{field}': values for field, values in OPTIMIZER.items()},
     'pretrained.weights': ('', 'nowhere.pth'),
     'pretrained.sha256': ('', ANY),  # asked of weights alone
-    'pretrained.model': ('', 'nowhere'),
+    'init_from': ('', 'nowhere'),
     'sampling': ('none', 'noise'),
     'warmup_epochs': (0.0, -1.0),
     'num_epochs': (1e-9, 0.0),
@@ -95,8 +95,7 @@ def admit(config, field):
     configs.check(config, device_count=1)
     profiler.parse(config.profile)
     dataset = Dataset(config.data)
-    if config.pretrained.model:
-        pretrained.load_model(config.pretrained.model)
+    init_from.read(config)
     system = build_system(config, None, lambda: 10)
     check_metric(config.early_stopping.metric, system.space, config.metrics)
     measures.load(config)

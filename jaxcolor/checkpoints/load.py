@@ -10,7 +10,9 @@ from jaxcolor.checkpoints.model import Model
 from jaxcolor.errors import UserError
 
 
-def load(name: epath.PathLike = weights.DEFAULT, checkpoint: str | int | None = None) -> Model:
+def load(
+    name: epath.PathLike = weights.DEFAULT, checkpoint: str | int | None = None, *, discriminator: bool = False
+) -> Model:
     """Return the model that `name` says.
 
     Args:
@@ -18,6 +20,7 @@ def load(name: epath.PathLike = weights.DEFAULT, checkpoint: str | int | None = 
         (`weights.names`), unless there is a run in a folder of that name; a file `*.safetensors`; or
         `hf:OWNER/NAME[@REVISION]`, whose `model.safetensors` is downloaded once.
       checkpoint: of a run, see `restore.restore`.
+      discriminator: whether to read that of a run too.
 
     Raises:
       UserError: there is no such model, or it can't be read.
@@ -27,7 +30,7 @@ def load(name: epath.PathLike = weights.DEFAULT, checkpoint: str | int | None = 
     if file is None:
         from jaxcolor.checkpoints import restore  # imports Orbax, which files do without
 
-        return restore.restore(name, checkpoint)
+        return restore.restore(name, checkpoint, discriminator=discriminator)
     if checkpoint is not None:
         raise UserError(f'checkpoint={checkpoint!r}: {text} has one alone; leave it out, or name the run')
     return weights_file.read(file)

@@ -18,6 +18,7 @@ class Model(NamedTuple):
     space: Space
     generator: nn.Module
     variables: dict[str, Any]  # float32, on the host
+    discriminator: dict[str, Any] | None = None  # its variables, where they were asked for and there are any
 
 
 def build(config: ml_collections.ConfigDict) -> tuple[Space, nn.Module]:

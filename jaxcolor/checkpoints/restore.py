@@ -11,6 +11,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from etils import epath
 from flax import linen as nn
+from jaxtyping import Float
 
 from jaxcolor import config as configs
 from jaxcolor import storage, weights
@@ -19,17 +20,19 @@ from jaxcolor.checkpoints.manager import complete_steps, first_line, hushed
 from jaxcolor.checkpoints.model import Model, build
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation.scores import goodness
+from jaxcolor.models import build_discriminator
 
 _LOG = logging.getLogger(__name__)
 
 
-def restore(workdir: epath.PathLike, checkpoint: str | int | None = None) -> Model:
+def restore(workdir: epath.PathLike, checkpoint: str | int | None = None, *, discriminator: bool = False) -> Model:
     """Read the generator of a run; its averaged weights (`ema_decay`) where it kept any.
 
     Args:
       workdir: a path, or an address such as `gs://…`.
       checkpoint: `latest`, `best` (by the run's `early_stopping.metric`), or a step. Left out, it is the run's
         outcome: the best if it stops early, else the latest.
+      discriminator: whether to read that as well, where the run has one.
 
     Raises:
       UserError: no run, no such checkpoint, or none that can be read.
@@ -37,13 +40,17 @@ def restore(workdir: epath.PathLike, checkpoint: str | int | None = None) -> Mod
     root = storage.folder(workdir)
     config = _read_config(root)
     space, generator = build(config)
-    shapes = _shapes_of(config, generator)
-    wanted = {'generator': {'params': shapes['params'], 'batch_stats': shapes.get('batch_stats', {})}}
+    size = config.data.image_size
+    grey, colour = jnp.zeros((1, size, size, 1)), jnp.zeros((1, size, size, space.channels))
+    wanted = {'generator': _shapes_of(generator, grey)}
+    if discriminator and config.discriminator is not None:
+        wanted['discriminator'] = _shapes_of(build_discriminator(config.discriminator.to_dict()), grey, colour)
     if config.ema_decay:
         wanted['ema_params'] = wanted['generator'].pop('params')
     step, found = _first_readable(root / 'checkpoints', _order(root / 'checkpoints', config, checkpoint), wanted)
     params = found['ema_params'] if config.ema_decay else found['generator']['params']
-    return Model(config, step, space, generator, {'params': params, **_without_nothing(found['generator'])})
+    variables = {'params': params, **_without_nothing(found['generator'])}
+    return Model(config, step, space, generator, variables, found.get('discriminator'))
 
 
 def _without_nothing(player: dict[str, Any]) -> dict[str, Any]:
@@ -113,8 +120,7 @@ def _first_readable(folder: epath.Path, steps: list[int], wanted: dict[str, Any]
     raise UserError(f'no checkpoint in {folder} can be read as the model of its config.json ({reasons[0]})')
 
 
-def _shapes_of(config: ml_collections.ConfigDict, generator: nn.Module) -> dict[str, Any]:
-    """`jax.ShapeDtypeStruct`s like the variables of a generator."""
-    size = config.data.image_size
-    x = jnp.zeros((1, size, size, 1), jnp.float32)
-    return jax.eval_shape(lambda: generator.init(jax.random.key(0), x, train=False))
+def _shapes_of(network: nn.Module, *inputs: Float[jax.Array, '1 s s _']) -> dict[str, Any]:
+    """`jax.ShapeDtypeStruct`s like what a checkpoint has of a network's variables."""
+    shapes = jax.eval_shape(lambda: network.init(jax.random.key(0), *inputs, train=False))
+    return {'params': shapes['params'], 'batch_stats': shapes.get('batch_stats', {})}

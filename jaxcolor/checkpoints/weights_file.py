@@ -23,7 +23,7 @@ from jaxcolor.errors import UserError
 
 _FORMAT = 'jaxcolor'
 _VERSION = '1'  # counts up when a config means other arrays; shapes are not checked, which takes seconds
-_PATHS = ('data.source', 'pretrained.weights', 'pretrained.model')  # may say where files lie on somebody's machine
+_PATHS = ('data.source', 'pretrained.weights', 'init_from')  # may say where files lie on somebody's machine
 
 
 def encode(config: ml_collections.ConfigDict, step: int, variables: dict[str, Any]) -> bytes:
@@ -88,10 +88,11 @@ def _without_paths(config: ml_collections.ConfigDict) -> ml_collections.ConfigDi
     """Return the config without the folders of the machine that trained the model."""
     copy = configs.from_json(configs.to_json(config))
     for field in _PATHS:
-        section, name = field.split('.')
-        value = copy.get(section, {}).get(name) or ''
+        *sections, name = field.split('.')
+        section = copy.get(sections[0], {}) if sections else copy
+        value = section.get(name) or ''
         if value:  # of a mixture of sources, each has a path
-            copy[section][name] = ''.join(map(_without_path, re.split(r'(\s\+\s+)(?=[a-z]+:)', value)))
+            section[name] = ''.join(map(_without_path, re.split(r'(\s\+\s+)(?=[a-z]+:)', value)))
     return copy
 
 

@@ -73,7 +73,7 @@ class Colorizer:
 
     def __init__(self, model: Model | None = None, render_size: int | None = None):
         """Take what `model.load` returned, the model that comes with the package if left out; see `restore`."""
-        self.config, self.step, self.space, self.generator, variables = load() if model is None else model
+        self.config, self.step, self.space, self.generator, variables, _ = load() if model is None else model
         devices.check()
         self.variables = jax.device_put(variables)
         wanted = self.config.data.image_size if render_size is None else render_size

@@ -4,13 +4,9 @@ import logging
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from flax import linen as nn
-from flax.traverse_util import flatten_dict
 
 from jaxcolor import hub
-from jaxcolor.checkpoints.load import load
-from jaxcolor.checkpoints.model import Model
 from jaxcolor.errors import UserError
 from jaxcolor.models import pretrained_files
 
@@ -61,45 +57,6 @@ def load_backbone(
         raise UserError(f'pretrained.weights={weights!r}: {error}') from error
     _LOG.info('backbone from %s, SHA-256 %s', weights, digest)
     return loaded
-
-
-def load_model(name: str) -> Model:
-    """Return the trained model that a new run goes on from, see `checkpoints.load`.
-
-    Raises:
-      UserError: there is no such model, or it can't be read.
-    """
-    try:
-        return load(name)
-    except UserError as error:
-        raise UserError(f'pretrained.model={name!r}: {error}') from error
-
-
-def load_generator(params: Any, batch_stats: Any, name: str) -> tuple[Any, Any]:
-    """Return the parameters and BatchNorm statistics of a trained generator, for another to go on from.
-
-    Args:
-      params: of the generator that is to have them.
-      batch_stats: of it.
-      name: of the model, see `checkpoints.load`.
-
-    Raises:
-      UserError: there is no such model, or it is of another network than `params`.
-    """
-    model = load_model(name)
-    found = {'params': model.variables['params'], 'batch_stats': model.variables.get('batch_stats', {})}
-    wanted = {'params': params, 'batch_stats': batch_stats}
-    has, needs = (
-        {path: np.shape(leaf) for path, leaf in flatten_dict(tree, sep='/').items()} for tree in (found, wanted)
-    )
-    if other := sorted(path for path in has.keys() | needs if has.get(path) != needs.get(path)):
-        path = other[0]
-        raise UserError(
-            f'pretrained.model={name!r} is of another network: {path} has the shape {has.get(path)}, the config '
-            f'needs {needs.get(path)}; take generator and space of its config, or another model'
-        )
-    _LOG.info('generator of %s, step %d', name, model.step)
-    return found['params'], found['batch_stats']
 
 
 def _download(weights: str) -> Path:

@@ -17,6 +17,7 @@ from jaxcolor import config as configs
 from jaxcolor.checkpoints import data_record
 from jaxcolor.checkpoints.lock import locked
 from jaxcolor.checkpoints.manager import Checkpoints
+from jaxcolor.checkpoints.model import Model
 from jaxcolor.checkpoints.restore import restore
 from jaxcolor.checkpoints.workdir import adopt, check_agreement, check_model, claim, stored
 from jaxcolor.color.spaces import Space
@@ -29,7 +30,7 @@ from jaxcolor.evaluation.figures import sample_grid, write_png
 from jaxcolor.evaluation.report import Console
 from jaxcolor.evaluation.scores import goodness, worse_than_baseline
 from jaxcolor.storage import REFUSALS, explain_refusal, read_text, write_atomic
-from jaxcolor.training import batch_statistics, device_cache, palette, pretrained, profiler, train_metrics
+from jaxcolor.training import batch_statistics, device_cache, init_from, palette, pretrained, profiler, train_metrics
 from jaxcolor.training.optimizers import learning_rates
 from jaxcolor.training.records import Records
 from jaxcolor.training.schedule import Schedule
@@ -60,7 +61,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     profiler.parse(config.profile)
     before = stored(workdir)
     dataset = Dataset(config.data)
-    model = pretrained.load_model(config.pretrained.model) if before is None and config.pretrained.model else None
+    model = init_from.read(config) if before is None else None
     palette.resolve(config, dataset, before if model is None else model.config)
     system = build_system(config, parallel.AXIS, lambda: Schedule.of(config, dataset.steps_per_epoch).total)
     check_metric(config.early_stopping.metric, system.space, config.metrics)
@@ -70,7 +71,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     validate = Validation(config, dataset, system)
     renew = batch_statistics.make_renew(config, dataset, system, schedule)
     # A new run's weights are read before it leaves anything behind, for there may be something wrong with them.
-    fresh = create(config, system) if before is None else None
+    fresh = create(config, system, model) if before is None else None
     check_agreement(config)
     data_record.check_agreement(dataset.fingerprint, digest(dataset.kept.tolist()))
     metric = config.early_stopping.metric
@@ -81,10 +82,12 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
             pictures_before = data_record.claim(workdir, config, before, dataset.fingerprint)
         checkpoints = resources.enter_context(contextlib.closing(Checkpoints(workdir, keep=config.keep, metric=metric)))
         restored = checkpoints.restore(abstract_state(config, system))
-        step, state = restored or (0, fresh or create(config, system))
+        if restored and before is not None:
+            init_from.check_resumed(config, before, workdir)
+        step, state = restored or (0, fresh or create(config, system, init_from.read(config)))
         with (
             explain_refusal(workdir, '--workdir', only=REFUSALS),
-            Records(workdir, step) as records,
+            Records(workdir, step if restored else -1) as records,
             Console(step, schedule.total) as console,
         ):
 
@@ -107,10 +110,12 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
                 learning_rates(config, schedule),
             )
             done = step >= schedule.total or run.out_of_patience()
-            if step:
+            if restored:
                 verb = 'nothing left to do in' if done else 'resuming'
                 console.say(f'{verb} {workdir} at step {step} of {schedule.total}')
             try:
+                if config.init_from and not restored:
+                    run.begin(state)
                 if not done:
                     run.train(state)
             except (train_metrics.NonFiniteError, replica_check.ReplicaMismatchError) as error:
@@ -141,6 +146,12 @@ class _Run(NamedTuple):
     check_owner: Callable[[], None]
     adopt: Callable[[], None]
     learning_rates: Callable[[int], dict[str, float]]
+
+    def begin(self, state: TrainState) -> None:
+        """Score and save what the run starts from: of no better one later on, it is the best checkpoint."""
+        scores = self.evaluate(0, state)
+        self.records.sync()
+        self.checkpoints.save(0, state, scores)
 
     def train(self, state: TrainState) -> None:
         """Train from `state` to the end of the schedule, or until early stopping.
@@ -249,25 +260,26 @@ class _Run(NamedTuple):
         return recorded.get(best) or {'step': best, **self.validate(state)[0]}
 
 
-def create(config: ml_collections.ConfigDict, system: System) -> TrainState:
-    """Return the state before the first step, placed on the devices, with the weights of `config.pretrained`.
+def create(config: ml_collections.ConfigDict, system: System, model: Model | None = None) -> TrainState:
+    """Return the state before the first step, placed on the devices.
+
+    Args:
+      config: of the run.
+      system: the same as `build_system` makes of it.
+      model: that the run starts from, see `init_from.read`. Where it has no encoder, `pretrained.weights` are read.
 
     Raises:
-      UserError: see `pretrained.load_backbone` and `pretrained.load_generator`.
+      UserError: see `pretrained.load_backbone` and `init_from.start_from`.
     """
     state = create_state(system, config.data.image_size, jax.random.key(config.seed))
-    if config.pretrained.weights:
+    if config.pretrained.weights and (model is None or 'backbone' not in model.variables['params']):
         generator, wanted = state.generator, config.pretrained
         params, batch_stats = pretrained.load_backbone(
             system.generator, generator.params, generator.batch_stats, wanted.weights, wanted.sha256 or None
         )
         state = state.replace(generator=generator.replace(params=params, batch_stats=batch_stats))
-    if config.pretrained.model:
-        generator = state.generator
-        params, batch_stats = pretrained.load_generator(
-            generator.params, generator.batch_stats, config.pretrained.model
-        )
-        state = state.replace(generator=generator.replace(params=params, batch_stats=batch_stats))
+    if model is not None:
+        state = init_from.start_from(state, model, config)
     if state.ema_params is not None:
         # A step gives the memory of both away.
         state = state.replace(ema_params=jax.tree.map(jnp.copy, state.generator.params))

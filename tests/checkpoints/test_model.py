@@ -60,9 +60,10 @@ def test_a_file_names_no_folder_of_the_machine(run, tmp_path, source, kept):
     model = load(run)
     config = configs.from_json(configs.to_json(model.config))
     config.data.source, config.pretrained.weights = source, '/home/ann/resnet.pth'
+    config.init_from = '/home/ann/runs/first:best'
     (tmp_path / 'a.safetensors').write_bytes(weights_file.encode(config, 1, model.variables))
     read = load(tmp_path / 'a.safetensors').config
-    assert (read.data.source, read.pretrained.weights) == (kept, 'resnet.pth')
+    assert (read.data.source, read.pretrained.weights, read.init_from) == (kept, 'resnet.pth', 'first:best')
     assert config.data.source == source
 
 

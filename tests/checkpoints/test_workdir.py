@@ -69,6 +69,21 @@ def test_fields_that_an_older_version_lacked_have_their_defaults(tmp_path):
     )
 
 
+def test_a_model_to_start_from_has_another_name_than_in_0_1_0(tmp_path):
+    config = configs.default()
+    content = config.to_dict()
+    del content['init_from']
+    content['pretrained']['model'] = 'photos'
+    (tmp_path / 'config.json').write_text(json.dumps(content))
+    config.init_from = 'photos'
+    assert configs.differences(stored(tmp_path), config) == {}
+    assert 'model' not in stored(tmp_path).pretrained
+    content['pretrained']['model'] = 5
+    (tmp_path / 'config.json').write_text(json.dumps(content))
+    with pytest.raises(UserError, match=r"is no config: init_from=5 is not like ''"):
+        stored(tmp_path)
+
+
 @pytest.mark.parametrize(
     ('change', 'message'),
     [

@@ -16,7 +16,7 @@ from jaxcolor.errors import UserError
 from jaxcolor.models.resnet import ResNet18
 from jaxcolor.models.resnet_unet import ResNetUNet
 from jaxcolor.models.unet import UNet
-from jaxcolor.training.pretrained import load_backbone, load_generator, load_model
+from jaxcolor.training.pretrained import load_backbone
 
 GOLDEN = Path(__file__).parents[1] / 'models' / 'golden'
 MAKE = runpy.run_path(str(GOLDEN / 'resnet_make.py'))
@@ -276,25 +276,3 @@ def test_no_network_says_what_to_pass(fresh, hub):
     hub.server_close()
     with pytest.raises(UserError, match=r"pass a file downloaded elsewhere, .*, or '' for no pretraining"):
         load_backbone(NETWORK, *fresh, 'hf:timm/resnet18')
-
-
-def test_a_generator_goes_on_from_a_model(make_run):
-    run = make_run('unet')
-    model = load_model(str(run))
-    params, stats = (model.variables[part] for part in ('params', 'batch_stats'))
-    fresh = jax.tree.map(jnp.zeros_like, (params, stats))
-    jax.tree.map(np.testing.assert_array_equal, load_generator(*fresh, str(run)), (params, stats))
-
-
-def test_a_model_of_another_network(make_run, fresh):
-    with pytest.raises(
-        UserError, match=r"^pretrained.model='.*' is of another network: .* has the shape .*, the config"
-    ):
-        load_generator(*fresh, str(make_run('unet')))
-
-
-def test_a_model_that_is_nowhere(fresh):
-    with pytest.raises(
-        UserError, match=r"^pretrained.model='none.safetensors': none.safetensors: there is no such file"
-    ):
-        load_generator(*fresh, 'none.safetensors')

@@ -373,7 +373,7 @@ def test_a_palette_is_learned_once(config, tmp_path, caplog):
 
     model = palette_config()  # a run that starts from this one means the same classes, and scores the same at once
     model.update(num_steps=1)
-    model.pretrained.model = str(tmp_path)
+    model.init_from = str(tmp_path)
     model.generator_optimizer.learning_rate = 1e-12
     started = train.train(model, tmp_path / 'another')
     assert started['cross_entropy'] == pytest.approx(scores['cross_entropy'], rel=1e-4)
