@@ -10,7 +10,11 @@ import pytest
 import jaxcolor
 from jaxcolor import config as configs
 from jaxcolor import experiments
+from jaxcolor.checkpoints.load import load
 from jaxcolor.errors import UserError
+from jaxcolor.training import init_from
+from jaxcolor.training.optimizers import build_optimizer
+from jaxcolor.training.schedule import Schedule
 
 ROOT = Path(__file__).parents[1]
 
@@ -54,6 +58,14 @@ def test_what_is_wrong_with_a_name(name, message):
     with pytest.raises(UserError) as error:
         experiments.get_config(name)
     assert message in str(error.value)
+
+
+def test_fine_tuning_is_of_the_model_that_comes_along_and_fits_forty_pictures():
+    config, model = experiments.get_config('photos:finetune'), load('photos')
+    assert init_from.read(config).step == model.step
+    assert configs.model_differences(model.config, config).keys() <= {'space.size', 'space.centers'}  # learned ones
+    total = Schedule.of(config, steps_per_epoch=2).total
+    build_optimizer('generator_optimizer', config.generator_optimizer, total)
 
 
 def test_optional_fields_may_be_none():
