@@ -91,6 +91,9 @@ def default() -> ml_collections.ConfigDict:
                 'sha256': '',  # which the file must have, where given
             },
             'init_from': '',  # the model that a new run starts from: jaxcolor, RUN[:best], *.safetensors, hf:OWNER/NAME
+            # Of the players: alternating, where the generator's gradient goes through the updated discriminator; or
+            # simultaneous, both from the same state.
+            'updates': 'alternating',
             'sampling': 'none',  # dropout keeps it on in evaluation as well: the noise z of pix2pix
             'warmup_epochs': 0.0,  # reconstruction alone, before the discriminator joins
             'num_epochs': 45.0,
@@ -340,6 +343,8 @@ def check(config: ml_collections.ConfigDict, device_count: int) -> None:
         raise UserError(f'data.rotation={config.data.rotation} is out of range; use 0 to 180 degrees')
     if config.data.fit not in ('crop', 'squash'):
         raise UserError(f'data.fit={config.data.fit!r} is unknown; use crop or squash')
+    if config.updates not in ('alternating', 'simultaneous'):
+        raise UserError(f'updates={config.updates!r} is unknown; use alternating or simultaneous')
     if config.data.cache not in ('host', 'device'):
         raise UserError(f'data.cache={config.data.cache!r} is unknown; use host or device')
     if config.dtype not in ('float32', 'bfloat16'):

@@ -92,6 +92,7 @@ class System:
     reconstruction: losses.Reconstruction
     flip: bool
     hints: bool  # whether the generator takes colour hints, and learns to follow them
+    simultaneous: bool  # whether both players' gradients are taken before either is updated
     ema_decay: float
     accumulation_steps: int
     remat: bool
@@ -136,6 +137,7 @@ def build_system(
         reconstruction=losses.reconstruction(loss.reconstruction, space),
         flip=config.data.flip,
         hints=config.generator.get('hints', False),
+        simultaneous=config.updates == 'simultaneous',
         ema_decay=config.ema_decay,
         accumulation_steps=config.accumulation_steps,
         remat=config.data.image_size >= _LARGE if config.remat is None else config.remat,

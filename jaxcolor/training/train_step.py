@@ -1,9 +1,10 @@
 """One training step of both players: a generator forward pass, the discriminator's update, the generator's update.
 
 The order is that of Kanojia23 section 5.5: the discriminator is updated first, and the generator's gradient goes
-through the updated one. `jax.vjp` keeps the generator's forward pass for its backward pass, so that pass runs once a
-step. With `accumulation_steps` the order stays, and each player is updated once by the mean gradient of all
-microbatches; what a microbatch's forward pass has kept is gone by the generator's turn, so that pass runs twice.
+through the updated one. With `updates='simultaneous'` it goes through the one before, as in Akshat23 section 3.8.4.
+`jax.vjp` keeps the generator's forward pass for its backward pass, so that pass runs once a step. With
+`accumulation_steps` the order stays, and each player is updated once by the mean gradient of all microbatches; what a
+microbatch's forward pass has kept is gone by the generator's turn, so that pass runs twice.
 """
 
 from collections.abc import Callable
@@ -50,7 +51,8 @@ def train_step(
       The state after the step, and the loss terms, averaged over devices.
 
     References:
-      Isola et al. 2017, "Image-to-image translation with conditional adversarial networks"; Kanojia23 section 5.5.
+      Isola et al. 2017, "Image-to-image translation with conditional adversarial networks"; Kanojia23 section 5.5;
+      Akshat23 section 3.8.4, where both gradients are taken before either is applied.
     """
     flip_rng, generator_rng, discriminator_rng, adversarial_rng = jax.random.split(rng, 4)
     image = flip(batch['image'], flip_rng) if system.flip else batch['image']
@@ -69,7 +71,8 @@ def train_step(
         gradients = discriminator_step(discriminator)
         discriminator, norms = _optimize(system.discriminator_optimizer, discriminator, gradients, state.step)
         terms = gradients.terms | {f'discriminator_{name}': value for name, value in norms.items()}
-    gradients = generator_step(discriminator)
+    opponent = state.discriminator if adversarial and system.simultaneous else discriminator
+    gradients = generator_step(opponent)
     generator, norms = _optimize(system.generator_optimizer, state.generator, gradients, state.step)
     ema_params = _average(system.ema_decay, state, generator.params) if system.ema_decay else state.ema_params
     terms = gradients.terms | {f'generator_{name}': value for name, value in norms.items()} | terms

@@ -53,8 +53,13 @@ def test_eight_devices_equal_one(config, image):
     assert_trees_close(eight_terms, one_terms, rtol=1e-5)
 
 
-def test_step_equals_plain_gradients(config, image):
-    """The shared forward pass gives what two separate gradients give, the second through the new discriminator."""
+@pytest.mark.parametrize('updates', ['alternating', 'simultaneous'])
+def test_step_equals_plain_gradients(config, image, updates):
+    """The shared forward pass gives what two separate gradients give, the second through the new discriminator or not.
+
+    That of a discriminator which has learned so fast is another one.
+    """
+    config.updates = updates
     system, before, after, terms = run(config, image)
     x, y = system.space.split(jnp.asarray(image))
     single = build_system(config, None)  # one device: no axis to reduce over
@@ -76,10 +81,17 @@ def test_step_equals_plain_gradients(config, image):
 
     discriminator = descend(before.discriminator.params, jax.grad(discriminator_loss)(before.discriminator.params))
 
+    opponent, other = discriminator, before.discriminator.params
+    if updates == 'simultaneous':
+        opponent, other = other, opponent
+
     def generator_loss(params):
         fake = generate(params)
-        return losses.generator_loss('vanilla', discriminate(discriminator, fake)) + 100 * jnp.abs(fake - y).mean()
+        return losses.generator_loss('vanilla', discriminate(opponent, fake)) + 100 * jnp.abs(fake - y).mean()
 
+    fake = generate(before.generator.params)
+    wrong = losses.generator_loss('vanilla', discriminate(other, fake))
+    assert abs(terms['adversarial'] - wrong) > 1e-2  # it shows whose logits they are
     value, gradient = jax.value_and_grad(generator_loss)(before.generator.params)
     np.testing.assert_allclose(terms['generator_loss'], value, rtol=1e-5)
     norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(gradient)))
