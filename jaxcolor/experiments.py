@@ -18,26 +18,31 @@ _PACKAGE = Path(__file__).parent
 _FOLDERS = (_PACKAGE / 'configs', _PACKAGE.parent / 'configs')
 
 
-def paths() -> dict[str, Path]:
-    """Return the file of each config that comes along, by its name."""
+def paths(kind: str = 'config') -> dict[str, Path]:
+    """Return the file of each config, or `sweep`, that comes along, by its name."""
     folder = next(filter(Path.is_dir, _FOLDERS))
-    return {path.stem: path for path in sorted(folder.glob('*.py'))}
+    return {path.stem: path for path in sorted(folder.glob('*.py' if kind == 'config' else f'{kind}s/*.py'))}
 
 
-def find(name: str) -> str:
+def find(name: str, kind: str = 'config') -> str:
     """Return FILE[:variant] for NAME[:variant]; a path stays what it is.
 
+    Args:
+      name: of a file that comes along, or its path.
+      kind: what it is: a `config` or a `sweep`.
+
     Raises:
-      UserError: there is no such config.
+      UserError: there is no such config or sweep.
     """
     stem, colon, variant = name.partition(':')
     if stem.endswith('.py') and Path(stem).is_file():  # another file of a config's name is none
         return name
-    known = paths()
+    known = paths(kind)
     if stem not in known:
         near = difflib.get_close_matches(Path(stem).stem, known, 1)
         hint = f'did you mean {near[0]}?' if near else f'known: {", ".join(known)}'
-        raise UserError(f'--config={name}: there is no such file or config; {hint}')
+        given = f'--config={name}' if kind == 'config' else name
+        raise UserError(f'{given}: there is no such file or {kind}; {hint}')
     return f'{known[stem]}{colon}{variant}'
 
 

@@ -19,7 +19,7 @@ LINES = [
     'evaluation distributed experiments',
     'checkpoints',
     'training inference',
-    'batch_inference export server',
+    'batch_inference compare export server',
     'films',
     'main quickstart',
     'cli',

@@ -85,6 +85,8 @@ def test_the_wheel_has_the_configs(tmp_path):
     (wheel,) = tmp_path.glob('*.whl')
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f'jaxcolor/configs/{name}.py' for name in experiments.paths()} <= names
+    assert {f'jaxcolor/configs/sweeps/{name}.py' for name in experiments.paths('sweep')} <= names
+    assert 'jaxcolor/compare/page.css' in names
     assert 'jaxcolor/py.typed' in names
 
 

@@ -1,4 +1,4 @@
-"""`jaxcolor train | eval | colorize | serve | export | models`: one file a command."""
+"""`jaxcolor train | eval | compare | sweep | colorize | serve | export | models`: one file a command."""
 
 import argparse
 import difflib
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from jaxcolor import xla_flags
-from jaxcolor.cli import colorize, export, models, serve, train
+from jaxcolor.cli import colorize, compare, export, models, serve, sweep, train
 from jaxcolor.cli.arguments import add_model_arguments
 from jaxcolor.errors import InterruptedRunError, UserError
 
@@ -54,6 +54,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     for mode, help_text in (('train', 'train a network'), ('eval', 'score a trained network on its test pictures')):
         command = commands.add_parser(mode, help=help_text, formatter_class=argparse.RawDescriptionHelpFormatter)
         train.add_arguments(command, mode)
+    for own, help_text in ((compare, 'runs beside each other, as a page'), (sweep, 'train variants, and compare them')):
+        name = own.__name__.rpartition('.')[2]
+        command = commands.add_parser(name, help=help_text, formatter_class=argparse.RawDescriptionHelpFormatter)
+        own.add_arguments(command)
+        command.set_defaults(run=own.run)
     for module, help_text in (
         (colorize, 'colour files and folders of photographs'),
         (serve, 'a web page and an HTTP API'),
@@ -68,7 +73,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         import argcomplete
 
         argcomplete.autocomplete(parser)
-    if words[:1] in (['train'], ['eval']):  # the fields of a config are no options of this parser
+    if words[:1] in (['train'], ['eval'], ['sweep']):  # the fields of a config are no options of this parser
         arguments, flags = parser.parse_known_args(words)
         arguments.flags = flags
     else:

@@ -46,6 +46,27 @@ def sample_grid(grey: Pictures, generated: Pictures, truth: Pictures) -> Image.I
     return picture_grid({'grey': grey, 'generated': generated, 'true': truth})
 
 
+def read_sample_grid(grid: Image.Image, size: int) -> dict[str, UInt8[np.ndarray, 'n h w 3']]:
+    """Return the pictures of `sample_grid` as they were drawn: `grey`, `generated` and `true`.
+
+    Args:
+      grid: what it returned, or that from a PNG.
+      size: the pictures' height and width, in px.
+
+    Raises:
+      ValueError: it is no such grid.
+    """
+    factor = max(1, math.ceil(_SMALL / size))
+    step = size * factor + _GUTTER
+    count = grid.width // step  # the column of labels is narrower than a picture
+    if grid.height != 3 * step + _GUTTER or not count:
+        raise ValueError(f'{grid.width} x {grid.height} px are no grid of pictures of {size} px')
+    pixels = np.asarray(grid.convert('RGB'))[_GUTTER:, grid.width - count * step :]
+    tiles = pixels.reshape(3, step, count, step, 3).transpose(0, 2, 1, 3, 4)
+    rows = tiles[:, :, :-_GUTTER:factor, :-_GUTTER:factor]
+    return dict(zip(('grey', 'generated', 'true'), rows, strict=True))
+
+
 def picture_grid(rows: Mapping[str, Pictures], columns: int | None = None) -> Image.Image:
     """Labelled rows, with a column a picture, on white.
 
@@ -140,11 +161,11 @@ def _panel(axes: Axes, title: str, unit: str, last: int | float) -> Axes:
 
 def _draw_losses(axes: Axes, curves: Mapping[str, Curve]) -> None:
     for (label, (steps, values)), color in zip(curves.items(), (_BLUE, _ORANGE, _GREEN), strict=False):
-        smooth = _smooth(values)
-        if smooth is not values:
+        mean = smooth(values)
+        if mean is not values:
             axes.plot(steps, values, color=color, alpha=0.2, linewidth=0.8)
         marker = 'o' if len(steps) == 1 else None
-        axes.plot(steps, smooth, color=color, linewidth=1.8, marker=marker, label=label)
+        axes.plot(steps, mean, color=color, linewidth=1.8, marker=marker, label=label)
     everything = np.concatenate([values for _, values in curves.values()])
     if everything.min() > 0 and everything.max() > 20 * everything.min():
         axes.set_yscale('log')
@@ -173,7 +194,7 @@ def _legend(axes: Axes) -> None:
     )
 
 
-def _smooth(values: np.ndarray) -> np.ndarray:
+def smooth(values: np.ndarray) -> np.ndarray:
     """Return a running mean over a twenty-fifth of the points, if there are enough of them to need it."""
     window = len(values) // 25
     if window < 2:

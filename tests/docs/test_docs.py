@@ -16,7 +16,9 @@ from absl import flags
 from ml_collections import config_flags
 from PIL import Image
 
+from jaxcolor import cli
 from jaxcolor import main as training
+from jaxcolor.compare import sweep
 from jaxcolor.training.state import build_system
 
 ROOT = Path(__file__).parents[2]
@@ -94,6 +96,19 @@ def check_training(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> Non
     assert values['config'].present
 
 
+def check_sweep(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(options: argparse.Namespace) -> int:
+        if not options.list:
+            _, found = sweep.load(options.sweep)
+            sweep.trials(found, options.flags, options.only.split(',') if options.only else ())
+        raise ParsedError
+
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(cli.sweep, 'run', check)
+    with pytest.raises(ParsedError):
+        cli.main(arguments)
+
+
 def check_script(path: Path, arguments: list[str]) -> None:
     source = path.read_text(encoding='utf-8')
     for option in arguments:
@@ -121,6 +136,8 @@ def test_command_exists(words: list[str], monkeypatch: pytest.MonkeyPatch) -> No
     elif program == 'jaxcolor' and arguments[0] in ('train', 'eval'):
         config, *options = (word for word in arguments[1:] if word not in ('--list', '--show'))
         check_training([f'--config={config}', *options], monkeypatch)
+    elif program == 'jaxcolor' and arguments[0] == 'sweep':
+        check_sweep(arguments, monkeypatch)
     elif program == 'jaxcolor':
         check_jaxcolor(arguments, monkeypatch)
     elif program == 'make':
@@ -142,7 +159,7 @@ def test_inline_code_exists(path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     known = {f'--{flag.name}' for flag in flags.FLAGS.flags_by_module_dict()[training.__name__]}
     known |= {word for words in SPECS.values() for word in words if word.startswith('--')}
     known |= {option for script in SCRIPTS for option in re.findall(r"'(--[\w-]+)'", (ROOT / script).read_text())}
-    for command in ('train', 'eval', 'colorize', 'serve', 'export'):
+    for command in ('train', 'eval', 'compare', 'sweep', 'colorize', 'serve', 'export'):
         with pytest.raises(SystemExit):
             check_jaxcolor([command, '--help'], monkeypatch)
         known |= set(re.findall(r'--[\w-]+', capsys.readouterr().out))

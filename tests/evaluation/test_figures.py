@@ -53,6 +53,16 @@ def test_grid_holds_every_picture_whole(size, factor):
     assert (grid[:, left - 4 : left] == 255).all()
 
 
+@pytest.mark.parametrize('size', [8, 32, 48, 128, 160])
+def test_a_grid_is_read_as_it_was_drawn(size):
+    drawn = dict(zip(('grey', 'generated', 'true'), pictures(size), strict=True))
+    read = figures.read_sample_grid(figures.sample_grid(*drawn.values()), size)
+    for name, row in drawn.items():
+        np.testing.assert_array_equal(read[name], row)
+    with pytest.raises(ValueError, match='are no grid of pictures of 20 px'):
+        figures.read_sample_grid(figures.sample_grid(*drawn.values()), 20)
+
+
 def test_grid_goes_on_below():
     rows = dict(zip('ab', np.random.default_rng(0).integers(0, 200, (2, 5, 128, 128, 3), dtype=np.uint8), strict=True))
     grid = np.asarray(figures.picture_grid(rows, columns=3))
@@ -125,11 +135,11 @@ def test_losses_below_zero_are_drawn(tmp_path):
 
 
 def test_smoothing_keeps_a_level_and_halves_the_noise():
-    np.testing.assert_allclose(figures._smooth(np.full(100, 7.0)), 7.0)
+    np.testing.assert_allclose(figures.smooth(np.full(100, 7.0)), 7.0)
     noise = np.random.default_rng(0).standard_normal(400)
-    assert figures._smooth(noise).std() < 0.5 * noise.std()
-    assert len(figures._smooth(noise)) == 400
-    np.testing.assert_array_equal(figures._smooth(noise[:20]), noise[:20])
+    assert figures.smooth(noise).std() < 0.5 * noise.std()
+    assert len(figures.smooth(noise)) == 400
+    np.testing.assert_array_equal(figures.smooth(noise[:20]), noise[:20])
 
 
 @pytest.mark.parametrize('kind', [str, pathlib.Path, epath.Path])
