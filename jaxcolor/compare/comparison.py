@@ -81,7 +81,7 @@ class Comparison:
       groups: all of them, in the order of their first runs.
       sets: one, or several where runs were scored on different pictures.
       fields: those in which the groups' configs differ, but for the seed and what is written down when, each with a
-        value a group; None where it has no such field.
+        value a group; 'not there' where it has no such field.
       notes: what a reader should know before comparing.
     """
 
@@ -194,7 +194,7 @@ def _differences(groups: Sequence[Group]) -> dict[str, list[object]]:
     for one, other in itertools.combinations(groups, 2):
         fields |= configs.differences(one.runs[0].config, other.runs[0].config).keys()
     values = [configs.defaults(g.runs[0].config) | dict(configs.leaves(g.runs[0].config.to_dict())) for g in groups]
-    return {field: [own.get(field) for own in values] for field in sorted(fields - _OF_RECORDS - {'seed'})}
+    return {field: [own.get(field, 'not there') for own in values] for field in sorted(fields - _OF_RECORDS - {'seed'})}
 
 
 def _notes(groups: Sequence[Group], sets: Sequence[DataSet]) -> Iterable[str]:

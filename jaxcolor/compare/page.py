@@ -1,5 +1,6 @@
 """A comparison as one HTML page that needs nothing beside it: no script, no network, light and dark."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -39,12 +40,12 @@ def render(title: str, comparison: Comparison, panels: Sequence[Panel], samples:
             *_notes(comparison.notes),
             '<h2>Scores</h2>',
             *(line for found in comparison.sets for line in _scores(found)),
-            '<h2>What differs</h2>',
-            *_fields(comparison),
             '<h2>Curves</h2>',
             *_curves(comparison.groups, panels),
             '<h2>Pictures</h2>',
             *_pictures(samples),
+            '<h2>What differs in the configs</h2>',
+            *_fields(comparison),
             '</main>',
             '</body>',
             '</html>',
@@ -60,22 +61,19 @@ def _notes(notes: Sequence[str]) -> Iterator[str]:
         yield '</ul>'
 
 
-def _table(label: str, name: str, caption: str, lines: Iterable[str]) -> Iterator[str]:
+def _table(label: str, name: str, lines: Iterable[str]) -> Iterator[str]:
     """Yield a table that the keyboard can scroll where the screen is narrower."""
     yield f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(label)}">'
     yield f'<table class="{name}">'
-    if caption:
-        yield f'<caption>{caption}</caption>'
     yield from lines
     yield '</table>'
     yield '</div>'
 
 
 def _scores(found: DataSet) -> Iterator[str]:
-    several = any(len(group.runs) > 1 for group in found.groups)
-    caption = f'{escape(found.title)}.'
-    if several:
-        caption += ' Mean ± sample standard deviation over the runs of a config.'
+    yield f'<h3>{escape(found.title)}</h3>'
+    if any(len(group.runs) > 1 for group in found.groups):
+        yield '<p class="soft">Mean ± sample standard deviation over the runs of a config.</p>'
 
     def lines() -> Iterator[str]:
         yield '<thead>'
@@ -89,7 +87,7 @@ def _scores(found: DataSet) -> Iterator[str]:
         for group, cells in zip(found.groups, found.cells, strict=True):
             seeds = f'{len(group.runs)}<small>{", ".join(map(str, group.seeds))}</small>'
             row = ''.join(_score(cells.get(name)) for name in found.scores)
-            yield f'<tr><th scope="row">{escape(group.name)}</th><td>{seeds}</td><td>{group.steps}</td>{row}</tr>'
+            yield f'<tr><th scope="row">{_breakable(group.name)}</th><td>{seeds}</td><td>{group.steps}</td>{row}</tr>'
         row = ''.join(_score(found.grey.get(name)) for name in found.scores)
         yield f'<tr class="grey"><th scope="row">{_GREY}</th><td></td><td></td>{row}</tr>'
         if found.true_colorfulness:
@@ -97,7 +95,7 @@ def _scores(found: DataSet) -> Iterator[str]:
             yield f'<tr class="grey"><th scope="row">{_TRUTH}</th><td></td><td></td>{"".join(map(_score, true))}</tr>'
         yield '</tbody>'
 
-    yield from _table(f'Scores of {found.title}', 'scores', caption, lines())
+    yield from _table(f'Scores of {found.title}', 'scores', lines())
 
 
 def meaning(score: Score) -> str:
@@ -121,20 +119,21 @@ def _fields(comparison: Comparison) -> Iterator[str]:
         return
 
     def lines() -> Iterator[str]:
-        names = ''.join(f'<th scope="col">{escape(group.name)}</th>' for group in comparison.groups)
+        names = ''.join(f'<th scope="col">{_breakable(group.name)}</th>' for group in comparison.groups)
         yield f'<thead><tr><th scope="col">field</th>{names}</tr></thead>'
         yield '<tbody>'
         for field, values in comparison.fields.items():
             row = ''.join(f'<td>{escape(shown(value))}</td>' for value in values)
-            yield f'<tr><th scope="row">{escape(field)}</th>{row}</tr>'
+            yield f'<tr><th scope="row">{_breakable(field)}</th>{row}</tr>'
         yield '</tbody>'
 
-    yield from _table(
-        'What differs in the configs',
-        'fields',
-        'All other fields are the same, but for seeds and how often something is written down.',
-        lines(),
-    )
+    yield '<p class="soft">All other fields are the same, but for seeds and how often something is written down.</p>'
+    yield from _table('What differs in the configs', 'fields', lines())
+
+
+def _breakable(name: str) -> str:
+    """Return a name, as HTML, that may go on in the next line after a point, a slash or an underscore."""
+    return re.sub(r'([._/])', r'\1<wbr>', escape(name))
 
 
 def shown(value: object) -> str:
@@ -183,7 +182,7 @@ def _pictures(samples: Sequence[Samples]) -> Iterator[str]:
     if len(samples) > 1:
         yield '<p>The runs drew different pictures, or cut them in other ways: those of one table are the same.</p>'
     for number, found in enumerate(samples):
-        yield from _table(f'Pictures {number + 1} of {len(samples)}', 'pictures', '', _rows(found))
+        yield from _table(f'Pictures {number + 1} of {len(samples)}', 'pictures', _rows(found))
 
 
 def _rows(samples: Samples) -> Iterator[str]:
@@ -204,4 +203,4 @@ def _row(label: str, pictures: Pictures) -> str:
         f'<td><img{small} {size} alt="picture {number + 1}, {escape(label)}" src="{uri}"></td>'
         for number, uri in enumerate(data_uris(pictures))
     )
-    return f'<tr><th scope="row">{escape(label)}</th>{"".join(cells)}</tr>'
+    return f'<tr><th scope="row">{_breakable(label)}</th>{"".join(cells)}</tr>'
