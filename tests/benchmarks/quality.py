@@ -2,13 +2,21 @@
 
     python tests/benchmarks/quality.py FOLDER [FOLDER ...] [--model MODEL ...] [--vividness 0 0.2 0.4]
         [--render-size 96 128 192 256] [--flip-average] [--hints 0 1 5 20 100] [--size 128] [--count 500]
+        [--welsh FOLDER] [--levin 1 5 20 100]
     python tests/benchmarks/quality.py FOLDER --torch MINUTES --train FOLDER
 
 A table for each folder, and a contact sheet of 24 of its pictures under --output. Of each picture it is the centre
 square, `--size` pixels wide, that is greyed, coloured and compared. `frechet_lite0` is the Fréchet distance between
 the coloured and the true pictures in the features of EfficientNet-Lite0, trained on ImageNet; it falls with the number
 of pictures, and is no FID. `--hints` gives so many true colours at random places, 4 x 4 pixels each at the first
-render size, to at most 100 pictures, and to Levin et al. 2004 beside it. `--torch` trains configs/photos.py and a
+render size, to at most 100 pictures, and to Levin et al. 2004 beside it.
+
+Two methods that learn nothing can stand in the table, as Akshat23 (sections 2.1 and 2.2) has them in its survey:
+`--welsh` is Welsh et al. 2002 with photographs of that folder, of which each picture takes its colours from the one
+that is nearest by the same features, both in grey; `--levin` is Levin et al. 2004 with so many true colours a picture,
+each the mean of 4 x 4 pixels at a random place.
+
+`--torch` trains configs/photos.py and a
 pix2pix in PyTorch on the same pictures for so many minutes each, and adds them to the table. Pictures that are grey
 themselves are left out (`--min-colorfulness`): left grey, they are nearly exact, and a few of them would lift the mean
 PSNR of grey by more than a model can.
@@ -19,27 +27,31 @@ import functools
 import sys
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import numpy as np
+import scipy.spatial
 from skimage.color import lab2rgb, rgb2lab
 
 from jaxcolor import Colorizer, compilation_cache
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
+from jaxcolor.color import convert
 from jaxcolor.color.colorfulness import colorfulness
 from jaxcolor.color.hints import STRIDE
 from jaxcolor.data.folder import SPLITS, open_folder
 from jaxcolor.errors import UserError
-from jaxcolor.evaluation import figures, levin, quality
+from jaxcolor.evaluation import figures, levin, measures, quality, welsh
 from jaxcolor.evaluation.scores import worse_than_grey
 from jaxcolor.imaging import resize
 from jaxcolor.imaging.photos import PhotoError
 from jaxcolor.weights import DEFAULT
 
 SHOWN, COLUMNS = 24, 8  # pictures of a contact sheet, and of a line of it
+REFERENCES = 2000  # pictures at most that Welsh et al. may choose from
 HINTED = 100  # pictures at most that are given hints: each goes alone
 SCORES = {'PSNR': 'psnr', 'SSIM': 'ssim', 'Delta E': 'delta_e', 'colorfulness': 'colorfulness'}
 FRECHET = 'frechet_lite0'
@@ -155,8 +167,40 @@ def levin_with_hints(grey: np.ndarray, hints: Sequence[tuple[float, float, str]]
         given[window(x, y, side)] = True
         chroma[window(x, y, side)] = rgb2lab(np.array([[list(bytes.fromhex(color[1:]))]], np.uint8))[0, 0, 1:]
     lab[..., 1:] = levin.colorize(lab[..., 0] / 100, chroma, given)
+    return to_rgb(lab)
+
+
+def to_rgb(lab: np.ndarray) -> np.ndarray:
+    """Of L*a*b*, uint8."""
     with warnings.catch_warnings(action='ignore'):  # of colours outside the gamut, which are clipped
         return np.rint(255 * lab2rgb(lab)).astype(np.uint8)
+
+
+def lite0_features() -> Callable[[np.ndarray], jax.Array]:
+    """Returns a function of batches of pictures, uint8, with the weights of ImageNet."""
+    extract = measures.frechet_lite0().extract
+    return jax.jit(lambda images: extract(*[convert.to_float(images)] * 2)['true'])
+
+
+def welsh_from(folder: str, grey: np.ndarray, args: argparse.Namespace) -> np.ndarray:
+    """Colours pictures as Welsh et al. do, each from the picture of a folder whose features in grey are nearest."""
+    references = read(folder, args.size, REFERENCES, args.min_colorfulness)
+    features = lite0_features()
+    found = [quality.in_batches(features, pictures) for pictures in (grey, quality.grey(references))]
+    _, nearest = scipy.spatial.KDTree(found[1]).query(found[0])
+    colored = []
+    for number, (picture, reference) in enumerate(zip(grey, references[nearest], strict=True)):
+        lab = rgb2lab(picture)
+        lab[..., 1:] = welsh.colorize(lab[..., 0], rgb2lab(reference), np.random.default_rng(number))
+        colored.append(to_rgb(lab))
+    return np.stack(colored)
+
+
+def levin_from(true: np.ndarray, grey: np.ndarray, count: int) -> np.ndarray:
+    """Colours pictures as Levin et al. do, from `count` of their patches of 4 x 4 pixels."""
+    size = true.shape[1]
+    pairs = enumerate(zip(true, grey[..., 0], strict=True))
+    return np.stack([levin_with_hints(one, patches(picture, number, count, size)) for number, (picture, one) in pairs])
 
 
 def contact_sheet(colored: Mapping[str, np.ndarray], true: np.ndarray, path: Path) -> None:
@@ -171,6 +215,10 @@ def report(folder: str, models: Mapping[str, Model], args: argparse.Namespace) -
     true = read(folder, args.size, args.count, args.min_colorfulness)
     grey = quality.grey(true)
     colored = {'grey': grey} | colorings(models, grey, args.render_size, args.vividness, args.flip_average)
+    if args.welsh:
+        colored[f'Welsh et al. 2002, from {args.welsh}'] = welsh_from(args.welsh, grey, args)
+    for count in args.levin:
+        colored[f'Levin et al. 2004, {count} true colours a picture'] = levin_from(true, grey, count)
     baseline = {'one mean colour a picture (oracle)': quality.mean_color(true)}
     print(f'\n{folder}, {args.size} px\n\n{table(colored | baseline, true)}', flush=True)
     for name, model in models.items() if args.hints else ():
@@ -191,6 +239,10 @@ def main() -> None:
     parser.add_argument('--render-size', type=int, nargs='+', default=[None], help="the network's; as trained")
     parser.add_argument('--flip-average', action='store_true', help='the mean with the mirror image too')
     parser.add_argument('--hints', type=int, nargs='+', metavar='COUNT', help='true colours that are given')
+    parser.add_argument('--welsh', metavar='FOLDER', help='of photographs that Welsh et al. take colours from')
+    parser.add_argument(
+        '--levin', type=int, nargs='+', default=[], metavar='COUNT', help='true colours for Levin et al.'
+    )
     parser.add_argument('--size', type=int, default=128, help='pixels, of what is coloured and compared')
     parser.add_argument('--count', type=int, default=500, help='pictures at most, of each folder')
     parser.add_argument('--min-colorfulness', type=float, default=8.0, help='of a picture, to be one of them')
@@ -200,6 +252,10 @@ def main() -> None:
     args = parser.parse_args()
     if (args.torch is None) != (args.train is None):
         parser.error('--torch=MINUTES and --train=FOLDER go together')
+    if args.welsh and (
+        same := [folder for folder in args.folders if Path(folder).resolve() == Path(args.welsh).resolve()]
+    ):
+        parser.error(f'--welsh={args.welsh} is {same[0]}, whose pictures would be their own references; use another')
     compilation_cache.use()
     try:
         models = {name: load(name) for name in args.model}

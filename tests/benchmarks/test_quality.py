@@ -1,5 +1,6 @@
 """What `quality.py` computes by itself: hints, a generator of PyTorch in our place."""
 
+import argparse
 import importlib.util
 from pathlib import Path
 
@@ -79,3 +80,36 @@ def test_a_generator_of_pytorch_says_the_same_here(monkeypatch):
     model = pix2pix.to_flax(networks, network, 1)
     got = jax.jit(lambda x: model.generator.apply(model.variables, x, train=False))(jnp.asarray(x))
     np.testing.assert_allclose(got, expected, atol=1e-4)
+
+
+def test_the_nearest_picture_lends_its_colours(benchmark, tmp_path, monkeypatch):
+    """One of two references is the picture itself; features that know its lightness find it."""
+    rng = np.random.default_rng(0)
+    flat = rng.integers(60, 190, (2, 4, 4, 3), np.uint8).repeat(10, axis=1).repeat(10, axis=2)
+    for number, picture in enumerate(flat):
+        Image.fromarray(picture).save(tmp_path / f'{number}.png')
+    monkeypatch.setattr(
+        benchmark, 'lite0_features', lambda: lambda images: images.mean(axis=-1).reshape(len(images), -1)
+    )
+    grey = quality.grey(flat)
+    args = argparse.Namespace(size=40, min_colorfulness=8)
+    for order in (slice(None), slice(None, None, -1)):
+        found = benchmark.welsh_from(str(tmp_path), grey[order], args)
+        assert quality.measure(found, flat[order])['delta_e'] < 0.5 * quality.measure(grey, flat)['delta_e']
+
+
+def test_levin_comes_nearer_with_more_colours(benchmark):
+    flat = np.random.default_rng(0).integers(90, 160, (2, 4, 4, 3), np.uint8)
+    true = flat.repeat(8, axis=1).repeat(8, axis=2)
+    grey = quality.grey(true)
+    errors = [quality.measure(benchmark.levin_from(true, grey, count), true)['delta_e'] for count in (0, 8, 64)]
+    assert errors[0] == pytest.approx(quality.measure(grey, true)['delta_e'], abs=0.05)
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 1
+
+
+def test_a_folder_is_not_its_own_reference(benchmark, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr('sys.argv', ['quality.py', str(tmp_path), '--welsh', f'{tmp_path}/'])
+    with pytest.raises(SystemExit):
+        benchmark.main()
+    assert 'whose pictures would be their own references; use another' in capsys.readouterr().err

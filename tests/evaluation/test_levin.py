@@ -50,3 +50,29 @@ def test_no_point_leaves_a_picture_grey(dtype):
     one[0, 0] = True
     everywhere = levin.colorize(np.full((4, 5), 0.5, dtype), np.ones((4, 5, 2), dtype), one)
     np.testing.assert_allclose(everywhere, 1, atol=1e-5)
+
+
+def test_is_the_solution_of_the_dense_system():
+    """Built pixel by pixel, and solved by LAPACK."""
+    rng = np.random.default_rng(0)
+    lightness, chroma = rng.uniform(0.3, 0.7, (5, 6)), rng.uniform(-50, 50, (5, 6, 2))
+    given = np.zeros((5, 6), bool)
+    given[0, 1] = given[3, 4] = given[4, 0] = True
+    system = np.eye(30)
+    for row, column in np.ndindex(5, 6):
+        if given[row, column]:
+            continue
+        around = [
+            (down, across)
+            for down in range(max(row - 1, 0), min(row + 2, 5))
+            for across in range(max(column - 1, 0), min(column + 2, 6))
+        ]
+        variance = 0.6 * np.var([lightness[place] for place in around])
+        around.remove((row, column))
+        squares = np.array([(lightness[place] - lightness[row, column]) ** 2 for place in around])
+        weights = np.exp(-squares / max(variance, squares.min() / -np.log(0.01), 2e-6))
+        for place, weight in zip(around, weights / weights.sum(), strict=True):
+            system[6 * row + column, 6 * place[0] + place[1]] = -weight
+    wanted = np.where(given[..., None], chroma, 0).reshape(-1, 2)
+    expected = np.linalg.solve(system, wanted).reshape(5, 6, 2)
+    np.testing.assert_allclose(levin.colorize(lightness, chroma, given), expected, atol=1e-8)
