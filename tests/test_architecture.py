@@ -20,7 +20,7 @@ LINES = [
     'checkpoints',
     'training inference',
     'batch_inference compare export server',
-    'films',
+    'films perceptual_study',
     'main quickstart',
     'cli',
 ]

@@ -15,7 +15,6 @@ WORDS = {
     'meter': 'throughput',
     'lesson': 'gradients',
     'teach': 'd_step, g_step',
-    'judge': 'discriminator',
     'resident': 'device_cache',
     'drift': 'replica_check',
     'whole_state': 'msgpack_handler',

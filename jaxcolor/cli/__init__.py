@@ -1,4 +1,4 @@
-"""`jaxcolor train | eval | compare | sweep | colorize | serve | export | models`: one file a command."""
+"""`jaxcolor train | eval | compare | sweep | colorize | judge | serve | export | models`: one file a command."""
 
 import argparse
 import difflib
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from jaxcolor import xla_flags
-from jaxcolor.cli import colorize, compare, export, models, serve, sweep, train
+from jaxcolor.cli import colorize, compare, export, judge, models, serve, sweep, train
 from jaxcolor.cli.arguments import add_model_arguments
 from jaxcolor.errors import InterruptedRunError, UserError
 
@@ -61,11 +61,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         command.set_defaults(run=own.run)
     for module, help_text in (
         (colorize, 'colour files and folders of photographs'),
+        (judge, 'a page that asks people which photographs are coloured'),
         (serve, 'a web page and an HTTP API'),
         (export, 'the model as one file, or its network as StableHLO, SavedModel or ONNX'),
     ):
         command = commands.add_parser(module.__name__.rpartition('.')[2], help=help_text)
-        add_model_arguments(command)
+        add_model_arguments(command, positional=module is judge)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     commands.add_parser('models', help='the models that come with the package').set_defaults(run=models.run)

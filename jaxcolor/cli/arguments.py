@@ -2,17 +2,20 @@
 
 import argparse
 from collections.abc import Callable
+from typing import Any
 
 from jaxcolor import weights
 
 
-def add_model_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the options that say which model it is."""
+def add_model_arguments(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
+    """Declare the options that say which model it is, the first as `--model`, or without a name."""
     model = parser.add_argument_group('the model')
+    kind: dict[str, Any] = {'nargs': '?'} if positional else {}
     model.add_argument(
-        '--model',
+        'model' if positional else '--model',
         default=weights.DEFAULT,
         metavar='MODEL',
+        **kind,
         help='a name of `jaxcolor models`, the work directory of a run, a file *.safetensors, or '
         'hf:OWNER/NAME[@REVISION]; default %(default)s',
     )
@@ -24,6 +27,29 @@ def add_model_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar='PIXELS',
         help='shorter side that the network works at; as trained if left out',
+    )
+
+
+def add_address_arguments(group: argparse._ArgumentGroup) -> None:
+    """Declare where a server listens."""
+    group.add_argument(
+        '--host', default='127.0.0.1', help='address to listen on, default %(default)s: this machine only'
+    )
+    group.add_argument(
+        '--port',
+        type=whole_number(0, 65535),
+        default=8000,
+        metavar='N',
+        help='0 for any that is free, default %(default)s',
+    )
+
+
+def add_token_argument(group: argparse._ArgumentGroup) -> None:
+    """Declare the token of a server."""
+    group.add_argument(
+        '--token',
+        help="that requests must bring; also from JAXCOLOR_TOKEN. Left out, none on this machine's own address, else "
+        "a new one, which is printed; '' for none where others see to it",
     )
 
 

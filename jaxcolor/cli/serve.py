@@ -7,32 +7,19 @@ import os
 import re
 import secrets
 
-from jaxcolor.cli.arguments import whole_number
+from jaxcolor.cli.arguments import add_address_arguments, add_token_argument, whole_number
 from jaxcolor.errors import UserError, missing_package
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `serve`."""
     place = parser.add_argument_group('where')
-    place.add_argument(
-        '--host', default='127.0.0.1', help='address to listen on, default %(default)s: this machine only'
-    )
-    place.add_argument(
-        '--port',
-        type=whole_number(0, 65535),
-        default=8000,
-        metavar='N',
-        help='0 for any that is free, default %(default)s',
-    )
+    add_address_arguments(place)
     place.add_argument(
         '--root-path', default='', metavar='PATH', help='where a proxy has put the server, such as /colour'
     )
     access = parser.add_argument_group('access')
-    access.add_argument(
-        '--token',
-        help="that requests must bring; also from JAXCOLOR_TOKEN. Left out, none on this machine's own address, else "
-        "a new one, which is printed; '' for none where others see to it",
-    )
+    add_token_argument(access)
     access.add_argument(
         '--allowed-hosts',
         default='',

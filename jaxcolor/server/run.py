@@ -56,22 +56,8 @@ def run(
     """
     app = create_app(colorizer, settings, card)
     with listen(host, port) as listener:
-        config = uvicorn.Config(
-            app,
-            http=_Protocol,
-            ws='none',
-            lifespan='on',
-            log_config=None,
-            access_log=False,  # `middleware.ResponseMiddleware` logs, without the query
-            server_header=False,
-            root_path=settings.root_path,
-            h11_max_incomplete_event_size=_HEAD_BYTES,
-            timeout_graceful_shutdown=settings.drain_timeout,
-        )
-        server = Server(config, app, settings.drain_timeout)
-        name = f'[{host}]' if ':' in host else host
-        token = f'#token={settings.token}' if show_token else ''
-        print(f'listening on http://{name}:{listener.getsockname()[1]}{settings.root_path}/{token}', flush=True)
+        server = Server(configure(app, settings), app, settings.drain_timeout)
+        print(f'listening on {address(host, listener, settings, show_token=show_token)}', flush=True)
         server.run([listener])
     if not app.state.closed:
         # The interpreter would end under a thread that is deep in XLA, which aborts the process.
@@ -81,6 +67,29 @@ def run(
         raise server.failure
     if server.signal == signal.SIGINT:
         raise KeyboardInterrupt
+
+
+def configure(app: Starlette, settings: Settings) -> uvicorn.Config:
+    """Return how uvicorn serves an application: quietly, and with a limit to what clients may keep open."""
+    return uvicorn.Config(
+        app,
+        http=_Protocol,
+        ws='none',
+        lifespan='on',
+        log_config=None,
+        access_log=False,  # `middleware.ResponseMiddleware` logs, without the query
+        server_header=False,
+        root_path=settings.root_path,
+        h11_max_incomplete_event_size=_HEAD_BYTES,
+        timeout_graceful_shutdown=settings.drain_timeout,
+    )
+
+
+def address(host: str, listener: socket.socket, settings: Settings, *, show_token: bool) -> str:
+    """Return the page's address, with the token if that is to be shown."""
+    name = f'[{host}]' if ':' in host else host
+    token = f'#token={settings.token}' if show_token else ''
+    return f'http://{name}:{listener.getsockname()[1]}{settings.root_path}/{token}'
 
 
 def listen(host: str, port: int) -> socket.socket:

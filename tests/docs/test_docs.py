@@ -159,7 +159,7 @@ def test_inline_code_exists(path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     known = {f'--{flag.name}' for flag in flags.FLAGS.flags_by_module_dict()[training.__name__]}
     known |= {word for words in SPECS.values() for word in words if word.startswith('--')}
     known |= {option for script in SCRIPTS for option in re.findall(r"'(--[\w-]+)'", (ROOT / script).read_text())}
-    for command in ('train', 'eval', 'compare', 'sweep', 'colorize', 'serve', 'export'):
+    for command in ('train', 'eval', 'compare', 'sweep', 'colorize', 'judge', 'serve', 'export'):
         with pytest.raises(SystemExit):
             check_jaxcolor([command, '--help'], monkeypatch)
         known |= set(re.findall(r'--[\w-]+', capsys.readouterr().out))
