@@ -10,6 +10,7 @@ from jaxtyping import Array, Float, Float32, UInt8
 
 from jaxcolor import compilation_cache
 from jaxcolor.color import convert
+from jaxcolor.films.device import Device, at_once
 from jaxcolor.films.pixels import Coding
 from jaxcolor.inference import render
 
@@ -17,9 +18,9 @@ from jaxcolor.inference import render
 class ChromaProgram:
     """The compiled rendering of frames of one size."""
 
-    def __init__(self, height: int, width: int, coding: Coding, saturation: float):
+    def __init__(self, height: int, width: int, coding: Coding, saturation: float, device: Device = at_once):
         """Compile for frames of an even size [height, width]; see `Options` for saturation."""
-        self._half, self._saturation = (height // 2, width // 2), np.float32(saturation)
+        self._half, self._saturation, self._device = (height // 2, width // 2), np.float32(saturation), device
         count = self._half[0] * self._half[1]
         numbers = jax.ShapeDtypeStruct((count,), np.float32)
         functions = jax.ShapeDtypeStruct((count, 4), np.float32)
@@ -39,8 +40,8 @@ class ChromaProgram:
         height, width = self._half
         small = cv2.resize(luma.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
         large = cv2.resize(np.ascontiguousarray(functions), (width, height), interpolation=cv2.INTER_LINEAR)
-        result = self._chroma_of(small.reshape(-1), large.reshape(-1, 4), self._saturation)
-        return np.asarray(result).reshape(2, height, width)
+        arguments = small.reshape(-1), large.reshape(-1, 4), self._saturation
+        return self._device(lambda: np.asarray(self._chroma_of(*arguments))).reshape(2, height, width)
 
 
 @partial(jax.jit, static_argnames=('weights', 'full'))

@@ -4,27 +4,29 @@ import dataclasses
 import hashlib
 import itertools
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from av.error import FFmpegError
 from jaxtyping import Float, UInt8
-from tqdm import tqdm
 
+from jaxcolor import compilation_cache
 from jaxcolor.films import encode, steady
 from jaxcolor.films.ahead import ahead
 from jaxcolor.films.chroma import ChromaProgram
+from jaxcolor.films.device import Device, at_once
 from jaxcolor.films.errors import FilmError
 from jaxcolor.films.join import join
 from jaxcolor.films.segments import FRAMES, Progress, Segments
 from jaxcolor.films.source import Film, Frame, Source
 from jaxcolor.inference import network, render, white_balance
-from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.inference.colorizer import Colorizer, NetworkProgram
 from jaxcolor.inference.network import SmallCopy
 from jaxcolor.inference.options import Options
 from jaxcolor.storage import explain_refusal, open_atomic
@@ -39,6 +41,20 @@ class StoppedError(Exception):
     def __init__(self, frames: int):
         super().__init__()
         self.frames = frames
+
+
+class Done(NamedTuple):
+    """How far a film is.
+
+    Attributes:
+      frames: that are coloured.
+      of: how many there should be; None where nobody knows.
+      seconds: from the first frame to the last of these, in the film's time; 0 for those of an earlier run.
+    """
+
+    frames: int
+    of: int | None
+    seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,13 +77,20 @@ class Result:
 class Network:
     """Batches of frames of one film, seen by a colorizer: their chroma, and from steadied chroma their functions."""
 
-    def __init__(self, colorizer: Colorizer, film: Film, options: Options):
-        """Prepare for frames of `film`."""
-        self._colorizer, self._options, self._film = colorizer, options, film
+    def __init__(
+        self, colorizer: Colorizer, film: Film, options: Options, device: Device = at_once, most: int | None = None
+    ):
+        """Compile what frames of `film` need, so many of them together at `most`."""
+        self._colorizer, self._options, self._film, self._device = colorizer, options, film, device
         self.plan = colorizer.shapes.plan(*film.shown)
         pixels = film.height * film.width
-        self.batch = next(size for size in (_BATCH, 4, 1) if size * pixels <= _BATCH_PIXELS or size == 1)
+        sizes = [size for size in (_BATCH, 4, 1) if size <= (most or _BATCH)]
+        self.batch = next(size for size in sizes if size * pixels <= _BATCH_PIXELS or size == 1)
         self._light = film.coding.luma_of_byte
+        colorizer.compile(NetworkProgram(self.plan.shape, self.batch, colorizer.has_noise))
+        grey = jax.ShapeDtypeStruct((self.batch, *self.plan.content), np.uint8)
+        colors = jax.ShapeDtypeStruct((*grey.shape, 2), np.float32)
+        self._functions = compilation_cache.compile(_guide if self.plan.filtered else _constant, grey, colors)
 
     def small_copies(self, luma: UInt8[np.ndarray, 'h w']) -> list[SmallCopy]:
         """Return what the network has to see of a frame, upright."""
@@ -86,10 +109,8 @@ class Network:
         height, width = self.plan.shape
         means = []
         for kind in zip(*copies, strict=True):  # as they are, and mirrored
-            predicted = self._colorizer.predict(kind, self._options, self.batch)
-            means.append(
-                np.stack([np.asarray(one)[: height * width, 2:].reshape(height, width, 2) for one in predicted])
-            )
+            predicted = self._device(partial(self._predict, kind))
+            means.append(np.stack([one[: height * width, 2:].reshape(height, width, 2) for one in predicted]))
         rows, columns = self.plan.content
         return np.mean(means, axis=0)[:, :rows, :columns]
 
@@ -102,10 +123,13 @@ class Network:
         colors = np.zeros((self.batch, rows, columns, 2), np.float32)
         for number, (small, color) in enumerate(zip(copies, chroma, strict=True)):
             grey[number], colors[number] = self.grey(small), color
-        result = np.asarray((_guide if self.plan.filtered else _constant)(grey, colors))
+        result = self._device(lambda: np.asarray(self._functions(grey, colors)))
         if self._options.warmth:
             result = white_balance.warm(result.reshape(-1, 4), self._options.warmth).reshape(result.shape)
         return [np.rot90(one, -self._film.turns) for one in result[: len(copies)]]
+
+    def _predict(self, copies: Sequence[SmallCopy]) -> list[np.ndarray]:
+        return [np.asarray(one) for one in self._colorizer.predict(copies, self._options, self.batch)]
 
 
 def color(
@@ -116,10 +140,24 @@ def color(
     *,
     most_pixels: int,
     signals: Sequence[int] = (),
+    watch: Callable[[Done], None] = lambda done: None,
+    device: Device = at_once,
+    batch: int | None = None,
 ) -> Result:
     """Colour a film into the file `output`, which is there when all of it is.
 
     What was coloured before with the same film, model and settings is in a folder beside it, and not done again.
+
+    Args:
+      colorizer: the model.
+      path: of the film.
+      output: one of `plan.CONTAINERS` by its suffix.
+      options: as of pictures.
+      most_pixels: of a frame.
+      signals: the work stops once there is one in it.
+      watch: is told how far it is, before the first batch and after each.
+      device: does what is the device's.
+      batch: frames through the network together, at most: 1, 4 or 16.
 
     Raises:
       FilmError: it is no film, or none that can be coloured.
@@ -127,6 +165,7 @@ def color(
       StoppedError: there was a signal.
     """
     source = Source(path, most_pixels)
+    film = source.film
     try:
         with explain_refusal(output, '--output'):
             codec = encode.codec_for(output.suffix.lower())
@@ -134,12 +173,14 @@ def color(
             progress = segments.progress()
             before = progress.frames
             if not progress.ended:
+                seen = Network(colorizer, film, options, device, batch)
+                program = ChromaProgram(*encode.even_size(film), film.coding, options.saturation, device)
                 try:
-                    progress = _color_segments(colorizer, source, segments, progress, options, codec, signals)
+                    progress = _color_segments(source, segments, progress, seen, program, codec, signals, watch)
                 except FFmpegError as error:
                     raise FilmError(f'{path}: it can not be encoded: {error.strerror}') from error
             with open_atomic(output) as file:
-                left_out = join(path, source.film, segments.files(), file, output.suffix.lower())
+                left_out = join(path, film, segments.files(), file, output.suffix.lower())
             segments.remove()
     finally:
         source.close()
@@ -147,35 +188,31 @@ def color(
     if left_out:
         notes.append(f'left out: {", ".join(left_out)}')
     incomplete = bool(notes)
-    if source.film.interlaced:
+    if film.interlaced:
         notes.append('its fields were made frames')
-    if (source.film.height, source.film.width) != encode.even_size(source.film):
+    if (film.height, film.width) != encode.even_size(film):
         notes.append('the last row or column is there twice, for films have even sizes')
     return Result(progress.frames, progress.frames - before, tuple(notes), incomplete)
 
 
 def _color_segments(
-    colorizer: Colorizer,
     source: Source,
     segments: Segments,
     progress: Progress,
-    options: Options,
+    seen: Network,
+    program: ChromaProgram,
     codec: encode.Codec,
     signals: Sequence[int],
+    watch: Callable[[Done], None],
 ) -> Progress:
-    film = source.film
-    seen = Network(colorizer, film, options)
-    program = ChromaProgram(*encode.even_size(film), film.coding, options.saturation)
-    frames = source.frames()
+    film, frames = source.film, source.frames()
+    watch(Done(progress.frames, film.frames, 0.0))
     # From the beginning: not every film can be entered in its middle, and decoding is a small part of the work.
     for _ in itertools.islice(frames, progress.frames):
         _check(signals, progress.frames)
-    with (
-        ahead(_batches(frames, seen)) as batches,
-        tqdm(total=film.frames, initial=progress.frames, unit=' frames', dynamic_ncols=True, disable=None) as bar,
-    ):
-        bar.set_description(Path(source.container.name).name)
+    with ahead(_batches(frames, seen)) as batches:
         state, count, batch = progress.state, progress.frames, next(batches, None)
+        begin = batch[0][0].pts if batch is not None else 0
         while batch is not None:
             with segments.new() as file:
                 writer = encode.SegmentWriter(file, film, codec)
@@ -189,7 +226,7 @@ def _color_segments(
                     for frame, functions in zip(shown, seen.functions(copies, chroma), strict=True):
                         writer.write(frame, program(frame.luma, functions))
                     count += len(shown)
-                    bar.update(len(shown))
+                    watch(Done(count, film.frames, float((shown[-1].pts - begin) * film.time_base)))
                     if (batch := next(batches, None)) is None:
                         break
                 writer.close()

@@ -1,14 +1,15 @@
 """Several films in one go: each coloured, or named with what is wrong with it."""
 
+import contextlib
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from tqdm import tqdm
 
 from jaxcolor.batch_inference.tally import Tally
 from jaxcolor.errors import InterruptedRunError
-from jaxcolor.films.color import StoppedError, color
+from jaxcolor.films.color import Done, StoppedError, color
 from jaxcolor.films.errors import FilmError
 from jaxcolor.films.plan import FilmJob
 from jaxcolor.inference.colorizer import Colorizer
@@ -37,7 +38,16 @@ def run(colorizer: Colorizer, jobs: Sequence[FilmJob], options: Options, *, most
                 tally.skipped += 1
                 continue
             try:
-                result = color(colorizer, job.source, job.output, options, most_pixels=most_pixels, signals=signals)
+                with _bar(job.source.name) as watch:
+                    result = color(
+                        colorizer,
+                        job.source,
+                        job.output,
+                        options,
+                        most_pixels=most_pixels,
+                        signals=signals,
+                        watch=watch,
+                    )
             except FilmError as error:
                 _say(f'failed: {error}')
                 tally.failed += 1
@@ -54,6 +64,22 @@ def run(colorizer: Colorizer, jobs: Sequence[FilmJob], options: Options, *, most
             tally.frames += result.new_frames
     tally.seconds = time.perf_counter() - start
     return tally
+
+
+@contextlib.contextmanager
+def _bar(name: str) -> Iterator[Callable[[Done], None]]:
+    """Yield what shows how far a film is, from its first frame on."""
+    with contextlib.ExitStack() as stack:
+        bar: tqdm[None] | None = None
+
+        def show(done: Done) -> None:
+            nonlocal bar
+            if bar is None:
+                bar = tqdm(total=done.of, initial=done.frames, unit=' frames', dynamic_ncols=True, disable=None)
+                stack.enter_context(bar).set_description(name)
+            bar.update(done.frames - bar.n)
+
+        yield show
 
 
 def _say(line: str) -> None:

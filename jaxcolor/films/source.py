@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from jaxcolor.films import pixels
-from jaxcolor.films.errors import FilmError
+from jaxcolor.films.errors import FilmError, LargeFilmError
 from jaxcolor.films.plan import MOST_PIXELS
 
 # Containers of pictures and sound alone: lists of other files, which a film could make us open, are not among them.
@@ -102,7 +102,7 @@ class Source:
             self.film = self._describe(first, most_pixels)
         except FilmError as error:
             self.close()
-            raise FilmError(f'{path}: {error}') from error
+            raise type(error)(f'{path}: {error}') from error
         self._first: VideoFrame | None = first
 
     @property
@@ -153,16 +153,16 @@ class Source:
     def _check_size(self, most: int) -> None:
         height, width = self._stream.codec_context.height, self._stream.codec_context.width
         if height * width > most:
-            raise FilmError(f'its frames have {width} x {height} pixels; use at most {most}')
+            raise LargeFilmError(f'its frames have {width} x {height} pixels; use at most {most}')
 
     def _describe(self, first: VideoFrame, most: int) -> Film:
         stream, context = self._stream, self._stream.codec_context
         if first.width * first.height > most:
-            raise FilmError(f'its frames have {first.width} x {first.height} pixels; use at most {most}')
+            raise LargeFilmError(f'its frames have {first.width} x {first.height} pixels; use at most {most}')
         time_base, rate = stream.time_base or Fraction(1, 90_000), stream.average_rate or stream.guessed_rate
         rate = rate if rate and 0 < rate <= 1000 else Fraction(25)
         frames = stream.frames or None
-        if not frames and (seconds := self._seconds()):
+        if not frames and (seconds := self.seconds):
             frames = round(seconds * rate)
         display = None
         if (data := first.side_data.get(av.sidedata.sidedata.Type.DISPLAYMATRIX)) is not None:
@@ -181,7 +181,9 @@ class Source:
             coding=pixels.coding(first, context.name),
         )
 
-    def _seconds(self) -> float | None:
+    @property
+    def seconds(self) -> float | None:
+        """How long the film is, as far as the file says."""
         if self._stream.duration is not None and self._stream.time_base is not None:
             return float(self._stream.duration * self._stream.time_base)
         return None if self.container.duration is None else self.container.duration / 1e6

@@ -18,6 +18,7 @@ LONGEST = 12
 """Frames that a colour's mean weighs as much as, at most: then it follows what the network says."""
 
 _CLOSE = 1.0  # pixels by which the flow there and back may miss
+_LEAST = 12  # pixels of the longer side, of which the search needs so many
 _FIT = 0.08  # of 1, by which lightness may differ beside its mean's change
 
 
@@ -58,8 +59,7 @@ def _places_before(
     before: UInt8[np.ndarray, 'h w'], after: UInt8[np.ndarray, 'h w']
 ) -> tuple[Float32[np.ndarray, 'h w 2'], Bool[np.ndarray, 'h w']]:
     """Return for each pixel of a frame its (x, y) in the one before, and whether it was to be seen there."""
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    back, there = search.calc(after, before, None), search.calc(before, after, None)
+    back, there = _flow(after, before), _flow(before, after)
     place = _grid(*after.shape) + back
     returned = back + cv2.remap(there, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     was = cv2.remap(before.astype(np.float32), place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
@@ -70,6 +70,13 @@ def _places_before(
     inside &= place[..., 1] < height - 0.5
     fits = (np.hypot(*np.moveaxis(returned, -1, 0)) < _CLOSE) & (np.abs(change) < _FIT * 255)
     return place, inside & fits
+
+
+def _flow(one: UInt8[np.ndarray, 'h w'], other: UInt8[np.ndarray, 'h w']) -> Float32[np.ndarray, 'h w 2']:
+    if max(one.shape) < _LEAST:  # a place is next to where it was
+        return np.zeros((*one.shape, 2), np.float32)
+    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    return search.calc(one, other, None)
 
 
 def _grid(height: int, width: int) -> Float32[np.ndarray, '{height} {width} 2']:

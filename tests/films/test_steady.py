@@ -61,3 +61,12 @@ def test_cuts():
     assert not is_cut(grey, (grey * 0.7).astype(np.uint8))  # brightness flickers
     noise = np.random.default_rng(0).normal(0, 15, grey.shape)
     assert not is_cut(grey, np.clip(grey + noise, 0, 255).astype(np.uint8))
+
+
+def test_the_smallest_copies():
+    """Of a few pixels no motion is found; what keeps its lightness keeps its colour."""
+    rng = np.random.default_rng(0)
+    grey = rng.integers(100, 110, (8, 11), dtype=np.uint8)
+    first, second = rng.normal(size=(2, 8, 11, 2)).astype(np.float32)
+    state = steady.advance(steady.advance(None, grey, first), grey, second)
+    np.testing.assert_allclose(state.chroma, (first + second) / 2, atol=1e-6)
