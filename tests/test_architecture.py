@@ -19,8 +19,10 @@ LINES = [
     'evaluation distributed experiments',
     'checkpoints',
     'training inference',
-    'batch_inference compare export server',
-    'films perceptual_study',
+    'batch_inference compare export',
+    'films',
+    'server',
+    'perceptual_study',
     'main quickstart',
     'cli',
 ]

@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         (export, 'the model as one file, or its network as StableHLO, SavedModel or ONNX'),
     ):
         command = commands.add_parser(module.__name__.rpartition('.')[2], help=help_text)
-        add_model_arguments(command, positional=module is judge)
+        add_model_arguments(command, positional=module is judge, several=module is serve)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
     commands.add_parser('models', help='the models that come with the package').set_defaults(run=models.run)

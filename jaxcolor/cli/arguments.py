@@ -7,17 +7,21 @@ from typing import Any
 from jaxcolor import weights
 
 
-def add_model_arguments(parser: argparse.ArgumentParser, *, positional: bool = False) -> None:
-    """Declare the options that say which model it is, the first as `--model`, or without a name."""
-    model = parser.add_argument_group('the model')
-    kind: dict[str, Any] = {'nargs': '?'} if positional else {}
+def add_model_arguments(parser: argparse.ArgumentParser, *, positional: bool = False, several: bool = False) -> None:
+    """Declare the options that say which model it is, the first as `--model`, or without a name.
+
+    Where there may be `several`, `model` is a list, or None.
+    """
+    model = parser.add_argument_group('the models' if several else 'the model')
+    kind: dict[str, Any] = {'nargs': '?'} if positional else {'action': 'append' if several else 'store'}
+    again = '. Given again, another to choose from; the first is taken where none is chosen' if several else ''
     model.add_argument(
         'model' if positional else '--model',
-        default=weights.DEFAULT,
+        default=None if several else weights.DEFAULT,
         metavar='MODEL',
         **kind,
         help='a name of `jaxcolor models`, the work directory of a run, a file *.safetensors, or '
-        'hf:OWNER/NAME[@REVISION]; default %(default)s',
+        f'hf:OWNER/NAME[@REVISION]; default {weights.DEFAULT}{again}',
     )
     model.add_argument(
         '--checkpoint', metavar='WHICH', help="of a run: latest, best or a step; the run's outcome if left out"

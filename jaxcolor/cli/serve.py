@@ -6,9 +6,15 @@ import logging
 import os
 import re
 import secrets
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from jaxcolor import weights
 from jaxcolor.cli.arguments import add_address_arguments, add_token_argument, whole_number
 from jaxcolor.errors import UserError, missing_package
+
+if TYPE_CHECKING:
+    from jaxcolor.server.models import ServedModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +52,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         limits.add_argument(
             name, type=whole_number(1), default=default, metavar=metavar, help=f'{meaning}, default %(default)s'
         )
+    films = parser.add_argument_group('films')
+    films.add_argument(
+        '--film-seconds',
+        type=whole_number(0, 86_400),
+        default=0,
+        metavar='N',
+        help='length of a film; films are coloured one at a time, between pictures, and are in files meanwhile. '
+        'Default 0: none is taken',
+    )
+    films.add_argument(
+        '--film-megabytes', type=whole_number(1), default=256, metavar='N', help='size of a film, default %(default)s'
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -55,10 +73,13 @@ def run(arguments: argparse.Namespace) -> int:
         from jaxcolor.server.settings import Settings
     except ModuleNotFoundError as error:
         raise missing_package(error, 'jaxcolor serve', 'serve') from error
+    if arguments.film_seconds:
+        try:
+            import jaxcolor.server.films  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise missing_package(error, f'--film-seconds={arguments.film_seconds}', 'video') from error
     from jaxcolor import compilation_cache
-    from jaxcolor.checkpoints.load import card
     from jaxcolor.imaging.photos import Limits
-    from jaxcolor.inference.colorizer import Colorizer
 
     given = os.environ.get('JAXCOLOR_TOKEN') if arguments.token is None else arguments.token
     token, is_new = choose_token(given, arguments.host)
@@ -66,6 +87,8 @@ def run(arguments: argparse.Namespace) -> int:
         batch_size=arguments.batch_size,
         queue=arguments.queue,
         photo=Limits(bytes=arguments.max_megabytes * 2**20, pixels=arguments.max_megapixels * 10**6),
+        film_seconds=arguments.film_seconds,
+        film_bytes=arguments.film_megabytes * 2**20,
         upload_timeout=arguments.upload_timeout,
         answer_timeout=arguments.answer_timeout,
         drain_timeout=arguments.drain_timeout,
@@ -76,10 +99,31 @@ def run(arguments: argparse.Namespace) -> int:
     )
     logging.getLogger('jaxcolor').setLevel(logging.INFO)
     compilation_cache.use()
-    colorizer = Colorizer.restore(arguments.model, checkpoint=arguments.checkpoint, render_size=arguments.render_size)
-    where = (arguments.host, arguments.port)
-    run_server(colorizer, settings, *where, card=card(arguments.model), show_token=is_new)
+    models = restore(arguments.model or [weights.DEFAULT], arguments.checkpoint, arguments.render_size)
+    run_server(models, settings, arguments.host, arguments.port, show_token=is_new)
     return 0
+
+
+def restore(sources: Sequence[str], checkpoint: str | None, render_size: int | None) -> list['ServedModel']:
+    """Return the models of `--model`.
+
+    Raises:
+      UserError: one is not there, or does not go with an option; of several, the message names it.
+    """
+    from jaxcolor.checkpoints.load import card
+    from jaxcolor.inference.colorizer import Colorizer
+    from jaxcolor.server.models import ServedModel, names
+
+    models = []
+    for source, name in zip(sources, names(sources), strict=True):
+        try:
+            colorizer = Colorizer.restore(source, checkpoint=checkpoint, render_size=render_size)
+        except UserError as error:
+            if len(sources) == 1 or source in str(error):
+                raise
+            raise UserError(f'model={source}: {error}') from error
+        models.append(ServedModel(colorizer, name, card(source)))
+    return models
 
 
 def choose_token(given: str | None, host: str) -> tuple[str, bool]:

@@ -1,11 +1,17 @@
 """Why a request fails, and the status that each reason is answered by."""
 
+import logging
+import secrets
+import traceback
+
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse
 
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.errors import TooLargeError, UnsupportedFormatError
+
+_LOG = logging.getLogger(__name__)
 
 
 class FormError(UserError):
@@ -81,3 +87,12 @@ async def respond(request: Request, error: Exception) -> JSONResponse:
     elif isinstance(error, TokenError):
         headers = {'WWW-Authenticate': 'Bearer'}
     return JSONResponse({'detail': str(error)}, status, headers)
+
+
+def log(error: Exception) -> str:
+    """Log where an error came from, and the start of its message, which may quote data; return its number."""
+    number = secrets.token_hex(4)
+    frames = ''.join(traceback.format_tb(error.__traceback__))
+    message = (str(error).splitlines() or [''])[0][:200]
+    _LOG.error('error %s\n%s%s: %s', number, frames, type(error).__name__, message)
+    return number

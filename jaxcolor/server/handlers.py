@@ -2,11 +2,8 @@
 
 import asyncio
 import contextlib
-import logging
-import secrets
 import time
-import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -15,19 +12,25 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from jaxcolor.inference import variants
-from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.imaging.errors import UnsupportedFormatError
+from jaxcolor.imaging.walk import FILMS
 from jaxcolor.server import openapi, schemas, uploads
-from jaxcolor.server.errors import STATUSES, InternalError, ResultTimeoutError, UnavailableError, UploadTimeoutError
+from jaxcolor.server.errors import (
+    STATUSES,
+    InternalError,
+    ResultTimeoutError,
+    UnavailableError,
+    UploadTimeoutError,
+    log,
+)
 from jaxcolor.server.metrics import CONTENT_TYPE, Metrics
+from jaxcolor.server.models import ServedModel, choose
 from jaxcolor.server.openapi import LEFT_OUT
 from jaxcolor.server.settings import Settings
 from jaxcolor.server.worker import Result, Worker
-from jaxcolor.weights import Card
-
-_LOG = logging.getLogger(__name__)
 
 PAGE = Path(__file__).parent / 'page'
+NO_FILMS = 'this server takes no films, unless started with --film-seconds'
 _T = TypeVar('_T')
 _SUFFIXES = {'PNG': '.png', 'JPEG': '.jpg', 'WEBP': '.webp'}
 
@@ -42,20 +45,21 @@ class Handlers:
       draining: whether new ones are turned away.
     """
 
-    def __init__(self, colorizer: Colorizer, settings: Settings, metrics: Metrics, card: Card | None = None):
-        self._colorizer, self._settings, self._metrics = colorizer, settings, metrics
-        self._card = card._asdict() if card else None
+    def __init__(self, models: Sequence[ServedModel], settings: Settings, metrics: Metrics):
+        self._models, self._settings, self._metrics = models, settings, metrics
         self._memory = uploads.Memory(settings.upload_memory)
         self._tasks: set[asyncio.Future[Any]] = set()
-        self.worker = Worker(colorizer, settings, metrics)
+        self.worker = Worker([model.colorizer for model in models], settings, metrics)
         self.active = 0
         self.draining = False
 
     async def model(self, request: Request) -> Response:
-        """Tell what the model is and what it is bad at, options of plausible colourings, and limits of a picture."""
-        limits = {'bytes': self._settings.photo.bytes, 'pixels': self._settings.photo.pixels}
-        others = {'variants': variants.of(self._colorizer), 'card': self._card, 'limits': limits}
-        return JSONResponse({**self._colorizer.describe(), **others})
+        """Tell what a model is and what it is bad at, options of plausible colourings, and limits of a picture."""
+        return JSONResponse(self._describe(choose(self._models, request.query_params.get('model'))))
+
+    async def models(self, request: Request) -> Response:
+        """Tell the same of each model; the first is taken where none is named."""
+        return JSONResponse({'models': [self._describe(model) for model in self._models]})
 
     async def healthz(self, request: Request) -> Response:
         """Tell whether the process lives."""
@@ -63,7 +67,7 @@ class Handlers:
 
     async def readyz(self, request: Request) -> Response:
         """Tell whether pictures are taken; 503 as the model is compiled, and as the server ends."""
-        self._check_draining()
+        self.check_draining()
         if not self.worker.ready:
             raise UnavailableError('the model is being compiled', retry_after=10)
         return JSONResponse({'status': 'ready'})
@@ -87,9 +91,16 @@ class Handlers:
         """
         async with self._receive(request) as (upload, reservation, seconds):
             options = schemas.parse(schemas.ColorizeOptions, request.query_params, upload.fields)
-            wanted = options.for_colorizer(self._colorizer)
-            work = self.worker.colorize(upload.content, wanted, options.pillow_format, options.hints)
-            result = await self._wait(work, request.receive)
+            colorizer = choose(self._models, options.model).colorizer
+            wanted = options.for_colorizer(colorizer)
+            work = self.worker.colorize(colorizer, upload.content, wanted, options.pillow_format, options.hints)
+            try:
+                result = await self._wait(work, request.receive)
+            except UnsupportedFormatError as error:
+                if PurePosixPath(upload.name).suffix.lower() not in FILMS:
+                    raise
+                where = '/v1/films takes films' if self._settings.film_seconds else NO_FILMS
+                raise UnsupportedFormatError(f'this is no picture, and by its name a film; {where}') from error
             reservation.release()
             reservation.add(len(result.content))  # for as long as the client takes to receive it
             return _HeldResponse(reservation, result, upload.name, {'upload': seconds, **result.seconds})
@@ -101,37 +112,52 @@ class Handlers:
         """
         async with self._receive(request) as (upload, reservation, _):
             place = schemas.parse(schemas.ColorsOptions, request.query_params, upload.fields)
-            work = self.worker.likely_colors(upload.content, place.x, place.y, place.hints)
+            colorizer = choose(self._models, place.model).colorizer
+            work = self.worker.likely_colors(colorizer, upload.content, place.x, place.y, place.hints)
             colors = await self._wait(work, request.receive)
             reservation.release()
             answer = [{'color': color, 'share': round(share, 4)} for color, share in colors]
             return JSONResponse({'colors': answer}, headers={'Cache-Control': 'no-store'})
 
-    def _check_draining(self) -> None:
+    def _describe(self, model: ServedModel) -> dict[str, Any]:
+        settings = self._settings
+        limits: dict[str, Any] = {'bytes': settings.photo.bytes, 'pixels': settings.photo.pixels, 'films': None}
+        if settings.film_seconds:
+            limits['films'] = {'bytes': settings.film_bytes, 'seconds': settings.film_seconds}
+        return {**model.describe(), 'limits': limits}
+
+    def check_draining(self) -> None:
+        """Raise an UnavailableError where the server is to end."""
         if self.draining:
             raise UnavailableError('the server is shutting down', retry_after=10)
 
     @contextlib.asynccontextmanager
     async def _receive(self, request: Request) -> AsyncIterator[tuple[uploads.Upload, uploads.Reservation, float]]:
-        """Yield a request's upload, what it is charged to, and its seconds; whoever answers gives back the charge.
-
-        What goes wrong meanwhile becomes one of `errors.STATUSES`.
-        """
-        self._check_draining()
+        """Yield a request's upload, what it is charged to, and its seconds; whoever answers gives back the charge."""
+        self.check_draining()
         self.worker.check_capacity()  # before the body: a client that is turned away need not send it
         reservation = uploads.Reservation(self._memory)
+        with self.under_way():
+            try:
+                start = time.perf_counter()
+                upload = await self._upload(request, reservation)
+                seconds = time.perf_counter() - start
+                self._metrics.stage.labels('upload').observe(seconds)
+                yield upload, reservation, seconds
+            except BaseException:
+                reservation.release()
+                raise
+
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Count a request for as long as it is answered; what goes wrong meanwhile becomes one of `errors.STATUSES`."""
         self._count_active(1)
         try:
-            start = time.perf_counter()
-            upload = await self._upload(request, reservation)
-            seconds = time.perf_counter() - start
-            self._metrics.stage.labels('upload').observe(seconds)
-            yield upload, reservation, seconds
+            yield
         except BaseException as error:
-            reservation.release()
             if isinstance(error, tuple(STATUSES)) or not isinstance(error, Exception):
                 raise
-            number = _log(error)
+            number = log(error)
             raise InternalError(f'something went wrong here; the log tells more of error {number}') from error
         finally:
             self._count_active(-1)
@@ -167,25 +193,20 @@ class Handlers:
             task.cancel()
 
 
-def _log(error: Exception) -> str:
-    """Log where an error came from, and the start of its message, which may quote data; return its number."""
-    number = secrets.token_hex(4)
-    frames = ''.join(traceback.format_tb(error.__traceback__))
-    message = (str(error).splitlines() or [''])[0][:200]
-    _LOG.error('error %s\n%s%s: %s', number, frames, type(error).__name__, message)
-    return number
+def disposition(name: str, suffix: str) -> str:
+    """Return the Content-Disposition of what a file of this name became."""
+    name = f'{PurePosixPath(name).stem or "picture"}-colour{suffix}'
+    ascii_name = ''.join(letter if letter.isascii() and letter not in '"\\%' else '_' for letter in name)
+    return f'attachment; filename="{ascii_name}"; filename*=UTF-8\'\'{quote(name, safe="")}'
 
 
 class _HeldResponse(Response):
     """A coloured file, charged to a reservation until it has been sent, or nobody takes it any more."""
 
     def __init__(self, reservation: uploads.Reservation, result: Result, name: str, seconds: dict[str, float]):
-        suffix = _SUFFIXES[result.format]
-        name = f'{PurePosixPath(name).stem or "picture"}-colour{suffix}'
-        ascii_name = ''.join(letter if letter.isascii() and letter not in '"\\%' else '_' for letter in name)
         headers = {
             'Cache-Control': 'no-store',
-            'Content-Disposition': f'attachment; filename="{ascii_name}"; filename*=UTF-8\'\'{quote(name, safe="")}',
+            'Content-Disposition': disposition(name, _SUFFIXES[result.format]),
             'Server-Timing': ', '.join(f'{stage};dur={1000 * value:.1f}' for stage, value in seconds.items()),
         }
         if result.left_out:

@@ -30,7 +30,9 @@ class Metrics:
             registry=self.registry,
         )
         self.active = Gauge(
-            'jaxcolor_active', 'Pictures between the start of their upload and their answer', registry=self.registry
+            'jaxcolor_active',
+            'Pictures and films between the start of their upload and the end of the answer',
+            registry=self.registry,
         )
         self.in_progress = Gauge(
             'jaxcolor_in_progress', 'Pictures between upload and answer: the places taken', registry=self.registry
@@ -43,7 +45,9 @@ class Metrics:
             buckets=(1, 2, 4, 8, 16, 32, 64),
             registry=self.registry,
         )
-        self.pixels = Counter('jaxcolor_pixels', 'Pixels coloured', registry=self.registry)
+        self.films = Gauge('jaxcolor_films', 'Films that arrive, wait or are coloured', registry=self.registry)
+        self.frames = Counter('jaxcolor_frames', 'Frames of films coloured', registry=self.registry)
+        self.pixels = Counter('jaxcolor_pixels', 'Pixels of pictures coloured', registry=self.registry)
 
     def exposition(self) -> bytes:
         """Return the metrics in Prometheus's text format."""

@@ -9,8 +9,8 @@ from starlette.routing import BaseRoute, Route
 
 from jaxcolor import server
 from jaxcolor.server.errors import STATUSES
-from jaxcolor.server.schemas import ColorizeOptions, ColorsOptions
-from jaxcolor.server.uploads import PICTURE
+from jaxcolor.server.schemas import ColorizeOptions, ColorsOptions, FilmOptions
+from jaxcolor.server.uploads import FILM, PICTURE
 
 LEFT_OUT = 'Pictures-Left-Out'  # a header of answers
 
@@ -21,6 +21,20 @@ _FORMATS = (
 _FORMS: dict[str, tuple[type[BaseModel], dict[str, Any]]] = {
     '/v1/colorize': (ColorizeOptions, {'saturation': 1.2, 'format': 'jpeg', 'hints': '[[130, 88, "#8a5a3c"]]'}),
     '/v1/colors': (ColorsOptions, {'x': 130, 'y': 88}),
+    '/v1/films': (FilmOptions, {'saturation': 1.2}),
+}
+_STATE = {
+    'id': 'WlxPq0c3uTQ9kq7dVZ2m3A',
+    'name': 'harbour.mp4',
+    'model': 'photos',
+    'state': 'working',
+    'before': 0,
+    'frames': 96,
+    'of': 480,
+    'progress': 0.2,
+    'seconds_left': 21,
+    'detail': '',
+    'notes': [],
 }
 _EXAMPLES = {
     400: 'the form ends before its last boundary: the upload was cut short',
@@ -49,7 +63,13 @@ def document(routes: Iterable[BaseRoute], root_path: str) -> dict[str, Any]:
             }
             if route.path in _FORMS:
                 operation |= {'responses': responses(route.path), **_request(route.path)}
-            paths[route.path] = {method.lower(): operation for method in (route.methods or ()) if method != 'HEAD'}
+            if route.param_convertors:
+                operation['parameters'] = [
+                    {'name': name, 'in': 'path', 'required': True, 'schema': {'type': 'string'}}
+                    for name in route.param_convertors
+                ]
+            methods = {method.lower(): operation for method in (route.methods or ()) if method != 'HEAD'}
+            paths.setdefault(route.path, {}).update(methods)
     info = {'title': 'jaxcolor', 'version': '1', 'summary': _first_line(server)}
     return {
         'openapi': '3.1.0',
@@ -108,19 +128,22 @@ def responses(path: str) -> dict[int, dict[str, Any]]:
         for kind, status in STATUSES.items()
         if status in _EXAMPLES
     }
+    if path == '/v1/films':
+        return {202: {'description': 'The film waits.', 'content': {'application/json': {'example': _STATE}}}, **errors}
     return {200: colors if path == '/v1/colors' else picture, **errors}
 
 
 def _request(path: str) -> dict[str, Any]:
     """Return the form, and the same options as parameters of the query."""
     kind, example = _FORMS[path]
+    field, about = (FILM, 'MP4, MOV, MKV, WebM, AVI, MPEG and more.') if path == '/v1/films' else (PICTURE, _FORMATS)
     schema = kind.model_json_schema()
     options = schema['properties']
     form = {
         'type': 'object',
-        'required': [PICTURE],
-        'properties': {PICTURE: {**_FILE, 'description': _FORMATS}, **options},
-        'example': {PICTURE: '(the bytes of harbour.jpg)', **example},
+        'required': [field],
+        'properties': {field: {**_FILE, 'description': about}, **options},
+        'example': {field: '(the bytes of the file)', **example},
     }
     return {
         'requestBody': {'required': True, 'content': {'multipart/form-data': {'schema': form}}},

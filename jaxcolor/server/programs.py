@@ -2,8 +2,9 @@
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from typing import NamedTuple
 
 from jaxcolor import compilation_cache
 from jaxcolor.inference.colorizer import Colorizer, NetworkProgram, StretchProgram
@@ -16,7 +17,17 @@ _LOG = logging.getLogger(__name__)
 _KINDS = ((1, 'uint8'), (3, 'uint8'), (1, 'uint16'))  # what `photos.read` returns: channels, dtype
 _COMMON = 3  # shapes: square, and landscape and portrait of about 4:3
 
-Program = NetworkProgram | StretchProgram
+
+class Program(NamedTuple):
+    """A program of one of the models."""
+
+    colorizer: Colorizer
+    program: NetworkProgram | StretchProgram
+
+    @property
+    def is_compiled(self) -> bool:
+        """Whether it is there."""
+        return self.colorizer.is_compiled(self.program)
 
 
 class Programs:
@@ -27,22 +38,27 @@ class Programs:
       ready: is done once common pictures need not wait, or has the error that keeps them from it.
     """
 
-    def __init__(self, colorizer: Colorizer, batch_size: int, metrics: Metrics, changed: Callable[[], None]):
+    def __init__(self, colorizers: Sequence[Colorizer], batch_size: int, metrics: Metrics, changed: Callable[[], None]):
         """Begin.
 
         Args:
+          colorizers: the models, the commonest first.
           batch_size: the most pictures of a batch.
           changed: is called whenever a program is ready.
         """
-        self._colorizer, self._metrics, self._changed = colorizer, metrics, changed
+        self._metrics, self._changed = metrics, changed
         self.batches = [4**power for power in range(8) if 4**power <= batch_size]
         self.ready: Future[None] = Future()
-        shapes = colorizer.shapes.all()
-        common: list[Program] = [*_stretches(_KINDS[:2]), *self.networks(shapes[:_COMMON])]
-        rare: list[Program] = [*self.networks(shapes[_COMMON:]), *_stretches(_KINDS[2:])]
-        hinted = self.networks(shapes, hints=True) if colorizer.takes_hints else []
-        batches = [program for size in self.batches[1:] for program in self.networks(shapes, size)]
-        self._left: list[Program] = [*common, *rare, *hinted, *batches]
+        common: list[Program] = []
+        others: list[list[Program]] = [[], [], []]  # rare ones, those for hints, and larger batches
+        for colorizer in colorizers:
+            shapes = colorizer.shapes.all()
+            common += [*_stretches(colorizer, _KINDS[:2]), *self.networks(colorizer, shapes[:_COMMON])]
+            others[0] += [*self.networks(colorizer, shapes[_COMMON:]), *_stretches(colorizer, _KINDS[2:])]
+            others[1] += self.networks(colorizer, shapes, hints=True) if colorizer.takes_hints else []
+            for size in self.batches[1:]:
+                others[2] += self.networks(colorizer, shapes, size)
+        self._left: list[Program] = [*common, *(program for kind in others for program in kind)]
         self._demanded: list[Program] = []
         self._common = frozenset(common)
         self._wanted = threading.Condition()
@@ -53,18 +69,19 @@ class Programs:
         self._thread.start()
 
     def networks(
-        self, shapes: Iterable[tuple[int, int]], batch: int = 1, *, hints: bool = False
-    ) -> list[NetworkProgram]:
-        """Return the programs by which pictures of some shapes go through the network, with hints or without."""
-        return [NetworkProgram(shape, batch, self._colorizer.has_noise, hints) for shape in shapes]
+        self, colorizer: Colorizer, shapes: Iterable[tuple[int, int]], batch: int = 1, *, hints: bool = False
+    ) -> list[Program]:
+        """Return the programs by which pictures of some shapes go through a network, with hints or without."""
+        return [Program(colorizer, NetworkProgram(shape, batch, colorizer.has_noise, hints)) for shape in shapes]
 
-    def needed(self, copy: SmallCopy, channels: int, dtype: str) -> list[Program]:
+    def needed(self, colorizer: Colorizer, copy: SmallCopy, channels: int, dtype: str) -> list[Program]:
         """Return what a picture needs that has this small copy."""
-        return [*self.networks([copy.plan.shape], hints=copy.hints is not None), *_stretches([(channels, dtype)])]
+        network = self.networks(colorizer, [copy.plan.shape], hints=copy.hints is not None)
+        return [*network, *_stretches(colorizer, [(channels, dtype)])]
 
     def are_ready(self, programs: Iterable[Program]) -> bool:
         """Whether all are compiled, or can't be, which whoever runs them will see."""
-        return all(self._colorizer.is_compiled(program) or program in self._failed for program in programs)
+        return all(program.is_compiled or program in self._failed for program in programs)
 
     def demand(self, programs: Iterable[Program]) -> None:
         """Compile these before what nobody waits for."""
@@ -85,13 +102,13 @@ class Programs:
     def _compile(self) -> None:
         while (program := self._next()) is not None:
             try:
-                self._colorizer.compile(program)
+                program.colorizer.compile(program.program)
             except Exception as error:
                 self._failed.add(program)
                 if program in self._common:
                     self.ready.set_exception(error)
                     return
-                _LOG.exception('a program can not be compiled: %s', program)
+                _LOG.exception('a program can not be compiled: %s', program.program)
             self._changed()
             is_first = not self.ready.done() and self.are_ready(self._common)
             if is_first or not (self._demanded or self._left):
@@ -107,5 +124,5 @@ class Programs:
             return None if self._closed else (self._demanded or self._left).pop(0)
 
 
-def _stretches(kinds: Iterable[tuple[int, str]]) -> list[StretchProgram]:
-    return [StretchProgram(size, channels, dtype) for channels, dtype in kinds for size in SIZES]
+def _stretches(colorizer: Colorizer, kinds: Iterable[tuple[int, str]]) -> list[Program]:
+    return [Program(colorizer, StretchProgram(size, channels, dtype)) for channels, dtype in kinds for size in SIZES]

@@ -1,4 +1,4 @@
-"""From a restored model to a process that listens, and ends well when a signal comes."""
+"""From restored models to a process that listens, and ends well when a signal comes."""
 
 import asyncio
 import logging
@@ -15,11 +15,10 @@ from starlette.applications import Starlette
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from jaxcolor.errors import UserError
-from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.server.access import network
 from jaxcolor.server.app import create_app
+from jaxcolor.server.models import ServedModel
 from jaxcolor.server.settings import Settings
-from jaxcolor.weights import Card
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,18 +32,17 @@ _ANSWER_SECONDS = 300.0  # that a client may take to receive an answer
 
 
 def run(
-    colorizer: Colorizer,
+    models: Sequence[ServedModel],
     settings: Settings,
     host: str,
     port: int,
     *,
-    card: Card | None = None,
     show_token: bool = False,
 ) -> None:
     """Serve until SIGTERM or SIGINT, then answer what is under way and return.
 
     Args:
-      card: the model's, if it has one.
+      models: of which the first is taken where none is named.
       show_token: in the address that is printed, by which the page has it.
       host: a name or an address of this machine.
       port: 0 for any that is free; the line printed names it.
@@ -54,7 +52,7 @@ def run(
       KeyboardInterrupt: it was SIGINT.
       Exception: what kept the model from being compiled.
     """
-    app = create_app(colorizer, settings, card)
+    app = create_app(models, settings)
     with listen(host, port) as listener:
         server = Server(configure(app, settings), app, settings.drain_timeout)
         print(f'listening on {address(host, listener, settings, show_token=show_token)}', flush=True)

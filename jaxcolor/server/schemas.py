@@ -45,12 +45,18 @@ _Hints = Annotated[
     ),
 ]
 _PLACE = 'in pixels of the upright picture'
-_Kind = TypeVar('_Kind', bound='_Fields')
+_Kind = TypeVar('_Kind', bound='_Model')
 
 
-class _Fields(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra='forbid', allow_inf_nan=False)
 
+    model: str | None = Field(
+        None, description='One of those that `/v1/models` names; left out, the first of them.', max_length=200
+    )
+
+
+class _Fields(_Model):
     hints: _Hints = Field(
         (), description=f'Colours of some places, for models that take them: {_FORM}, x and y {_PLACE}.'
     )
@@ -63,12 +69,9 @@ class ColorsOptions(_Fields):
     y: float = Field(ge=0, description='From the upper edge.')
 
 
-class ColorizeOptions(_Fields):
-    """Fields of the form; all may be left out."""
+class FilmOptions(_Model):
+    """Fields of the form with a film, which a picture has too; all may be left out."""
 
-    format: Literal['png', 'jpeg', 'webp'] | None = Field(
-        None, description="Of the result; left out, the picture's own where it is one of these, else PNG."
-    )
     saturation: float = Field(
         1.0,
         ge=0,
@@ -86,12 +89,8 @@ class ColorizeOptions(_Fields):
     )
     warmth: float = Field(0.0, ge=-1, le=1, description='Of the light: -1 is cool, 0 as the model predicts, 1 warm.')
     flip_average: bool = Field(False, description='Colour the mirror image too and take the mean: slower, calmer.')
-    seed: int = Field(0, ge=0, lt=2**32, description='Of the noise, for models that have any.')
 
-    @property
-    def pillow_format(self) -> str | None:
-        """Pillow's name of `format`."""
-        return self.format and self.format.upper()
+    seed: int = Field(0, ge=0, lt=2**32, description='Of the noise, for models that have any.')
 
     def for_colorizer(self, colorizer: Colorizer) -> Options:
         """Return these as `colorizer` takes them; a UserError where it does not have them."""
@@ -105,6 +104,19 @@ class ColorizeOptions(_Fields):
         )
         colorizer.check(options)
         return options
+
+
+class ColorizeOptions(FilmOptions, _Fields):
+    """Fields of the form; all may be left out."""
+
+    format: Literal['png', 'jpeg', 'webp'] | None = Field(
+        None, description="Of the result; left out, the picture's own where it is one of these, else PNG."
+    )
+
+    @property
+    def pillow_format(self) -> str | None:
+        """Pillow's name of `format`."""
+        return self.format and self.format.upper()
 
 
 def parse(kind: type[_Kind], query: Mapping[str, str], fields: Mapping[str, str]) -> _Kind:

@@ -14,6 +14,8 @@ class Settings:
       queue: pictures between the end of their upload and their answer, at most; more are turned away.
       per_client: requests of one address (of IPv6, of one /64) at a time, but for probes; more are turned away.
       photo: bytes and pixels of one picture, at most.
+      film_seconds: that a film may have; 0 for no films at all.
+      film_bytes: of a film, at most.
       upload_timeout: seconds that a client may take to send a picture.
       answer_timeout: seconds from there to the answer.
       drain_timeout: seconds that requests under way may take once the server is to end.
@@ -26,6 +28,8 @@ class Settings:
     queue: int = 32
     per_client: int = 16
     photo: Limits = field(default_factory=lambda: Limits(bytes=64 * 2**20, pixels=64_000_000))
+    film_seconds: int = 0
+    film_bytes: int = 256 * 2**20
     upload_timeout: int = 60
     answer_timeout: int = 120
     drain_timeout: int = 60

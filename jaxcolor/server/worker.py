@@ -53,15 +53,15 @@ class Worker:
     is free once the thread that had begun the work has ended it: so the bound is one of work, not of clients.
     """
 
-    def __init__(self, colorizer: Colorizer, settings: Settings, metrics: Metrics):
-        self._colorizer, self._settings, self._metrics = colorizer, settings, metrics
-        self._batcher = Batcher(colorizer, settings.batch_size, metrics)
+    def __init__(self, colorizers: Sequence[Colorizer], settings: Settings, metrics: Metrics):
+        self._settings, self._metrics = settings, metrics
+        self._batcher = Batcher(colorizers, settings.batch_size, metrics)
         cores = os.cpu_count() or 2
         self._small = Lane('small', max(2, cores), _SMALL_PIXELS)
         self._large = Lane('large', max(1, cores // 2), settings.photo.pixels)
         self._places_taken = 0
-        self._pixels = 0  # of the pictures that have a place
-        self._pace = _PACE  # seconds for a pixel, of the pictures last finished
+        self._pixels = dict.fromkeys(colorizers, 0)  # of the pictures that have a place, for each model
+        self._pace = dict.fromkeys(colorizers, _PACE)  # seconds for a pixel, of the pictures last finished
         self._latency = 1.0  # of the picture last finished, in seconds
         self.ready = False
 
@@ -76,11 +76,17 @@ class Worker:
             raise UnavailableError('the server is busy; try again soon', _retry_after(self._latency))
 
     async def colorize(
-        self, content: bytes, options: Options, format_name: str | None, hints: Sequence[Hint] = ()
+        self,
+        colorizer: Colorizer,
+        content: bytes,
+        options: Options,
+        format_name: str | None,
+        hints: Sequence[Hint] = (),
     ) -> Result:
         """Colour a file.
 
         Args:
+          colorizer: one of the models.
           content: of the file.
           options: that the model has; see `Colorizer.check`.
           format_name: of the result, Pillow's; left out, the file's own where every browser shows it, else PNG.
@@ -93,25 +99,34 @@ class Worker:
           UserError: hints outside the picture, or that the model does not take.
         """
         seconds: dict[str, float] = {}
-        async with self._place(content) as (lane, count), lane.hold(count):
-            photo, copies = await self._on(lane, 'decode', seconds, self._decode, content, options, hints)
+        async with self._place(colorizer, content) as (lane, count), lane.hold(count):
+            photo, copies = await self._on(lane, 'decode', seconds, self._decode, colorizer, content, options, hints)
             with self._timed('model', seconds):
-                colored = await _finished(self._batcher.submit(photo.pixels, options, copies))
+                colored = await _finished(self._batcher.submit(colorizer, photo.pixels, options, copies))
             format_name = format_name or (photo.format if photo.format in _BROWSER_FORMATS else 'PNG')
             encoded = await self._on(lane, 'encode', seconds, photos.encode, photo, colored.pixels, format_name)
         if count >= _MEASURED:
-            self._pace += (seconds['decode'] + colored.seconds + seconds['encode'] - self._pace * count) / count / 4
+            pace = (seconds['decode'] + colored.seconds + seconds['encode']) / count
+            self._pace[colorizer] += (pace - self._pace[colorizer]) / 4
         self._metrics.pixels.inc(count)
         return Result(encoded, format_name, photo.others, seconds)
 
-    async def likely_colors(self, content: bytes, x: float, y: float, hints: Sequence[Hint]) -> list[tuple[str, float]]:
+    async def likely_colors(
+        self, colorizer: Colorizer, content: bytes, x: float, y: float, hints: Sequence[Hint]
+    ) -> list[tuple[str, float]]:
         """Return what `Colorizer.likely_colors` does of a file; raises what `colorize` does."""
         seconds: dict[str, float] = {}
-        async with self._place(content) as (lane, count):
+        async with self._place(colorizer, content) as (lane, count):
             async with lane.hold(count):
-                place = await self._on(lane, 'decode', seconds, self._look, content, x, y, hints)
+                place = await self._on(lane, 'decode', seconds, self._look, colorizer, content, x, y, hints)
             with self._timed('model', seconds):
-                return await _finished(self._batcher.ask(place.copy, lambda: self._colorizer.likely_colors_at(place)))
+                return await _finished(
+                    self._batcher.ask(colorizer, place.copy, lambda: colorizer.likely_colors_at(place))
+                )
+
+    def between(self, colorizer: Colorizer, work: Callable[[], _T]) -> concurrent.futures.Future[_T]:
+        """Enqueue a step of a film for the device; pictures pass it."""
+        return self._batcher.between(colorizer, work)
 
     def close(self, timeout: float) -> bool:
         """Drop what waits and end the threads; return whether the device's ended within `timeout` seconds."""
@@ -120,28 +135,29 @@ class Worker:
         return self._batcher.close(timeout)
 
     @contextlib.asynccontextmanager
-    async def _place(self, content: bytes) -> AsyncIterator[tuple[Lane, int]]:
+    async def _place(self, colorizer: Colorizer, content: bytes) -> AsyncIterator[tuple[Lane, int]]:
         """Take a place for a file; yield the lane for its size, and its pixels by its header."""
         self.check_capacity()
         self._occupy(1)
         start, count = time.perf_counter(), 0
         try:
             width, height = await _finished(self._small.pool.submit(_size, content, self._settings.photo))
-            self._check_work(width, height)
+            self._check_work(colorizer, width, height)
             count = width * height
-            self._pixels += count
+            self._pixels[colorizer] += count
             yield self._large if count >= _LARGE else self._small, count
         finally:
-            self._pixels -= count
+            self._pixels[colorizer] -= count
             self._occupy(-1)
             self._latency = time.perf_counter() - start
 
-    def _check_work(self, width: int, height: int) -> None:
+    def _check_work(self, colorizer: Colorizer, width: int, height: int) -> None:
         """Check that a picture of this size, behind those that are here, is ready in time."""
         if max(width, height) > _LONGEST_SIDE:
             limit = f'{_LONGEST_SIDE:,} pixels a side, the most that this server takes'
             raise TooLargeError(f'{width} x {height} pixels are more than {limit}')
-        own, others = self._pace * width * height, self._pace * self._pixels
+        own = self._pace[colorizer] * width * height
+        others = sum(self._pace[model] * pixels for model, pixels in self._pixels.items())
         if own > self._settings.answer_timeout:
             raise TooLargeError(
                 f'{width} x {height} pixels take about {own:.0f} s, more than the {self._settings.answer_timeout} s '
@@ -150,12 +166,14 @@ class Worker:
         if own + others > self._settings.answer_timeout:
             raise UnavailableError('the server is busy with large pictures; try again soon', _retry_after(others))
 
-    def _decode(self, content: bytes, options: Options, hints: Sequence[Hint]) -> tuple[Photo, Sequence[SmallCopy]]:
+    def _decode(
+        self, colorizer: Colorizer, content: bytes, options: Options, hints: Sequence[Hint]
+    ) -> tuple[Photo, Sequence[SmallCopy]]:
         photo = photos.read(content, self._settings.photo)
-        return photo, self._colorizer.small_copies(photo.pixels, options, hints)
+        return photo, colorizer.small_copies(photo.pixels, options, hints)
 
-    def _look(self, content: bytes, x: float, y: float, hints: Sequence[Hint]) -> Spot:
-        return self._colorizer.look(photos.read(content, self._settings.photo).pixels, x, y, hints)
+    def _look(self, colorizer: Colorizer, content: bytes, x: float, y: float, hints: Sequence[Hint]) -> Spot:
+        return colorizer.look(photos.read(content, self._settings.photo).pixels, x, y, hints)
 
     def _occupy(self, places: int) -> None:
         self._places_taken += places

@@ -26,6 +26,7 @@ from starlette.applications import Starlette
 from jaxcolor import Colorizer
 from jaxcolor.server import run
 from jaxcolor.server.app import create_app
+from jaxcolor.server.models import ServedModel
 from jaxcolor.server.settings import Settings
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ def serve() -> Callable[..., contextlib.AbstractContextManager[ServerProcess]]:
 def hinted() -> Iterator[tuple[Colorizer, str]]:
     """A model that takes hints, and the address of a server that has it."""
     colorizer = obedient_palette()
-    with serve_app(create_app(colorizer, Settings(batch_size=1))) as (_, url):
+    with serve_app(create_app([ServedModel(colorizer)], Settings(batch_size=1))) as (_, url):
         while httpx.get(f'{url}/readyz').status_code != 200:
             time.sleep(0.02)
         yield colorizer, url

@@ -89,7 +89,7 @@ def test_takes_options_from_the_query_too(server, picture):
         ({'format': 'gif'}, "format: 'gif' should be 'png', 'jpeg' or 'webp'"),
         ({'vividness': 0.5}, "vividness=0.5: only palettes have one, the space is 'lab'"),
         ({'temperature': 0.5}, "temperature=0.5: only palettes have one, the space is 'lab'"),
-        ({'colour': 'yes'}, "'colour' is not an option; the options are hints, format, saturation"),
+        ({'colour': 'yes'}, "'colour' is not an option; the options are model, hints, saturation"),
         ({'warmth': -2}, "warmth: '-2' should be greater than or equal to -1"),
         ({'hints': '[[1, 2, "#102030"]]'}, 'hints: generator.name=unet takes none; leave them out'),
         ({'seed': 'x' * 2000}, "the field 'seed' is longer than 1024 bytes"),
@@ -244,9 +244,12 @@ def test_keeps_names_and_pictures_out_of_the_log(server, picture):
 def test_model_and_limits(server, colorizer):
     answer = httpx.get(f'{server.url}/v1/model').json()
     limits = answer.pop('limits')
-    assert limits == {'bytes': 8 * 2**20, 'pixels': 8_000_000}
+    assert limits == {'bytes': 8 * 2**20, 'pixels': 8_000_000, 'films': None}
     assert list(answer.pop('variants')) == ['default', 'vivid', 'warm', 'cool']  # others are of palettes
-    assert answer == {**colorizer.describe(), 'card': None}
+    assert answer == {**colorizer.describe(), 'card': None, 'name': answer['name']}
+    assert re.fullmatch('[A-Za-z0-9._-]+', answer['name'])
+    (only,) = httpx.get(f'{server.url}/v1/models').json()['models']
+    assert only['name'] == answer['name']
 
 
 def test_counts(server, picture):

@@ -26,7 +26,7 @@ def metrics():
 @pytest.fixture
 def batcher(colorizer, metrics):
     """With all programs, so that what a batch is does not depend on how far the compiler has got."""
-    batcher = Batcher(colorizer, 4, metrics)
+    batcher = Batcher([colorizer], 4, metrics)
     while 'jaxcolor_programs_left 0.0' not in metrics.exposition().decode():
         time.sleep(0.02)
     yield batcher
@@ -38,7 +38,7 @@ def submit(colorizer, batcher):
     """Returns a function that enqueues a picture, as the server does."""
 
     def enqueue(pixels, options=_PLAIN):
-        return batcher.submit(pixels, options, colorizer.small_copies(pixels, options))
+        return batcher.submit(colorizer, pixels, options, colorizer.small_copies(pixels, options))
 
     return enqueue
 
@@ -83,22 +83,23 @@ def test_groups_what_waits_by_its_options(colorizer, submit, paused, metrics):
 def test_what_has_hints_goes_with_its_like(metrics):
     """And no program with hints is compiled while somebody waits for it: all there are are made before."""
     colorizer = obedient()
-    batcher = Batcher(colorizer, 1, metrics)
+    batcher = Batcher([colorizer], 1, metrics)
     pictures, hints = _pictures(2), [Hint(3.0, 5.0, '#aa3322')]
     try:
         plain, hinted = (colorizer.small_copies(pictures[0], _PLAIN, given) for given in ((), hints))
         kinds = {
-            _Job(pictures[0], Options(warmth=warmth), copies, []).kind
+            _Job(colorizer, pictures[0], Options(warmth=warmth), copies, []).kind
             for warmth in (0.0, 1.0)
             for copies in (plain, hinted)
         }
         assert len(kinds) == 2
-        results = [batcher.submit(p, _PLAIN, colorizer.small_copies(p, _PLAIN, hints)) for p in pictures]
+        results = [batcher.submit(colorizer, p, _PLAIN, colorizer.small_copies(p, _PLAIN, hints)) for p in pictures]
         for picture, result in zip(pictures, results, strict=True):
             np.testing.assert_array_equal(result.result(60).pixels, colorizer(picture, hints=hints))
         while 'jaxcolor_programs_left 0.0' not in metrics.exposition().decode():
             time.sleep(0.02)
-        assert all(map(colorizer.is_compiled, batcher.programs.networks(colorizer.shapes.all(), hints=True)))
+        programs = batcher.programs.networks(colorizer, colorizer.shapes.all(), hints=True)
+        assert all(program.is_compiled for program in programs)
     finally:
         assert batcher.close(timeout=60.0)
 
@@ -145,10 +146,12 @@ def test_small_pictures_pass_a_large_one(submit, paused):
     assert ended == ['small'] * 3 + ['large']
 
 
-def test_a_large_picture_has_its_share_of_the_time(batcher):
+def test_a_large_picture_has_its_share_of_the_time(colorizer, batcher):
     """While small ones come without end, and each would pass it: a fifth, whatever the lengths of steps."""
     spent = {0: 0.0, 1: 0.0, 2: 0.0}
-    jobs = [_Job(np.broadcast_to(np.uint8(0), (side, side, 1)), Options(), [], []) for side in (10, 1024, 4096)]
+    jobs = [
+        _Job(colorizer, np.broadcast_to(np.uint8(0), (side, side, 1)), Options(), [], []) for side in (10, 1024, 4096)
+    ]
     for job in jobs:
         job.work = object()
     for _ in range(5000):
@@ -194,12 +197,12 @@ def test_the_device_never_compiles(model, metrics, monkeypatch):
         return compile_one(program)
 
     monkeypatch.setattr(colorizer, '_compile', note)
-    batcher = Batcher(colorizer, 1, metrics)
+    batcher = Batcher([colorizer], 1, metrics)
     try:
         shapes = [(40, 160, 1), (160, 40, 1)]
         for shape in shapes:
             pixels = np.zeros(shape, np.uint8)
-            job = batcher.submit(pixels, Options(), colorizer.small_copies(pixels, Options()))
+            job = batcher.submit(colorizer, pixels, Options(), colorizer.small_copies(pixels, Options()))
         submitted.set()
         assert job.result(60).pixels.shape == (160, 40, 3)
     finally:

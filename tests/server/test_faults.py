@@ -12,6 +12,7 @@ from jaxcolor import Colorizer
 from jaxcolor.inference.options import Options
 from jaxcolor.server import worker
 from jaxcolor.server.app import create_app
+from jaxcolor.server.models import ServedModel
 from jaxcolor.server.settings import Settings
 
 
@@ -21,7 +22,7 @@ def _wait_until_ready(url: str) -> None:
 
 
 def test_a_fault_of_the_model_is_logged_and_outlived(colorizer, start, picture, caplog, monkeypatch):
-    _, url = start(create_app(colorizer, Settings()))
+    _, url = start(create_app([ServedModel(colorizer)], Settings()))
     _wait_until_ready(url)
     with caplog.at_level(logging.ERROR), monkeypatch.context() as broken:
         broken.setattr(colorizer, 'variables', {'params': {}})
@@ -41,7 +42,7 @@ def test_a_fault_of_the_model_is_logged_and_outlived(colorizer, start, picture, 
 
 def test_an_answer_has_its_time(colorizer, start, picture, monkeypatch):
     """What has no more time takes no more of the device's, and its place is free."""
-    app = create_app(colorizer, Settings(queue=1, answer_timeout=1))
+    app = create_app([ServedModel(colorizer)], Settings(queue=1, answer_timeout=1))
     _, url = start(app)
     _wait_until_ready(url)
     with monkeypatch.context() as slow:
@@ -65,22 +66,22 @@ def test_an_answer_has_its_time(colorizer, start, picture, monkeypatch):
 
 def test_work_is_bounded_before_it_begins(colorizer, start, picture):
     """By what a picture of its size takes, and by what those before it take."""
-    app = create_app(colorizer, Settings())
+    app = create_app([ServedModel(colorizer)], Settings())
     _, url = start(app)
     _wait_until_ready(url)
     at_work = app.state.handlers.worker
-    at_work._pace = 1.0
+    at_work._pace[colorizer] = 1.0
     answer = httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 40, 30)})
     assert (answer.status_code, answer.json()['detail']) == (
         413,
         '40 x 30 pixels take about 1200 s, more than the 120 s that this server has for a picture; use a smaller one',
     )
-    at_work._pixels += 100
+    at_work._pixels[colorizer] += 100
     answer = httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 10, 10)})
     assert (answer.status_code, answer.headers['retry-after']) == (503, '30')
-    at_work._pixels -= 100
+    at_work._pixels[colorizer] -= 100
     assert httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 10, 10)}).status_code == 200
-    assert at_work._pixels == 0
+    assert at_work._pixels[colorizer] == 0
     colored = httpx.post(f'{url}/v1/colorize', files={'image': picture('PNG', 10, 10)}).content
     assert len(colored) > 100
     assert app.state.handlers._memory.held == 0  # the answers are out
@@ -88,7 +89,7 @@ def test_work_is_bounded_before_it_begins(colorizer, start, picture):
 
 def test_a_wait_for_a_thread_is_no_work(colorizer, start, picture, monkeypatch):
     """Or a busy server would take pictures for more work than they are."""
-    app = create_app(colorizer, Settings())
+    app = create_app([ServedModel(colorizer)], Settings())
     _, url = start(app)
     _wait_until_ready(url)
     lane = app.state.handlers.worker._small
@@ -115,11 +116,11 @@ def test_a_program_of_few_pictures_that_can_not_be_compiled_ends_nothing(model, 
         return compile_one(program)
 
     monkeypatch.setattr(colorizer, '_compile', fail)
-    app = create_app(colorizer, Settings(batch_size=1))
+    app = create_app([ServedModel(colorizer)], Settings(batch_size=1))
     batcher = app.state.handlers.worker._batcher
     pixels = np.zeros((8 * shape[0], 8 * shape[1], 1), np.uint8)
     with caplog.at_level(logging.CRITICAL):
-        result = batcher.submit(pixels, Options(), colorizer.small_copies(pixels, Options()))
+        result = batcher.submit(colorizer, pixels, Options(), colorizer.small_copies(pixels, Options()))
         _, url = start(app)
         _wait_until_ready(url)
         with pytest.raises(MemoryError):
@@ -129,7 +130,7 @@ def test_a_program_of_few_pictures_that_can_not_be_compiled_ends_nothing(model, 
 def test_a_model_that_can_not_be_compiled_ends_the_server(colorizer, start, monkeypatch):
     monkeypatch.setattr(colorizer, 'variables', {'params': {}})
     monkeypatch.setattr(colorizer, '_programs', {})
-    server, _ = start(create_app(colorizer, Settings()))
+    server, _ = start(create_app([ServedModel(colorizer)], Settings()))
     while server.failure is None:
         time.sleep(0.02)
     assert 'kernel' in str(server.failure)

@@ -13,6 +13,7 @@ from PIL import Image
 from skimage.color import rgb2lab
 
 from jaxcolor.server.app import create_app
+from jaxcolor.server.models import ServedModel
 from jaxcolor.server.settings import Settings
 
 GREY = Image.fromarray(np.linspace(60, 200, 16 * 24, dtype=np.uint8).reshape(16, 24))
@@ -142,7 +143,7 @@ def test_model_tells_hints_and_variants(hinted):
 
 def test_the_rules_of_access_and_of_the_queue_hold_for_colours_too(monkeypatch):
     """A token, so many of a client, so many places, and nothing of a request that is turned away is read."""
-    app = create_app(obedient_palette(), Settings(queue=1, token='secret', per_client=3))
+    app = create_app([ServedModel(obedient_palette())], Settings(queue=1, token='secret', per_client=3))
     with serve_app(app) as (_, url):
         while httpx.get(f'{url}/readyz').status_code != 200:
             pass
@@ -169,6 +170,6 @@ def test_the_rules_of_access_and_of_the_queue_hold_for_colours_too(monkeypatch):
         held.set()
         client.join()
         assert [answer.status_code for answer in answers] == [200]
-        assert app.state.handlers.worker._pixels == 0
+        assert not any(app.state.handlers.worker._pixels.values())
         assert app.state.handlers._memory.held == 0
         assert app.state.handlers.active == 0

@@ -16,6 +16,7 @@ from selenium.webdriver.common.keys import Keys
 
 from jaxcolor import weights
 from jaxcolor.server.app import create_app
+from jaxcolor.server.models import ServedModel
 from jaxcolor.server.settings import Settings
 
 
@@ -151,7 +152,7 @@ def test_a_token_is_asked_for_or_taken_from_the_address(browser, model, serve, p
 def test_says_which_model_it_is_and_what_that_is_bad_at(browser, page, colorizer, start):
     """In the words of its card, where it has one."""
     assert one(page, '#model').text.startswith('The model: unet, 0.0 million parameters, step ')
-    _, url = start(create_app(colorizer, Settings(), weights.card('photos')))
+    _, url = start(create_app([ServedModel(colorizer, 'photos', weights.card('photos'))], Settings()))
     browser.get(url)
     wait(browser, lambda _: one(browser, '#model').text)
     text = one(browser, '#model').text

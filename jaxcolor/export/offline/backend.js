@@ -4,10 +4,10 @@ import { ask, Failure, start } from './workers.js';
 
 export { Failure };
 
-/** Resolves to what is known of the model, and has it begin to load. */
+/** Resolves to what is known of the one model, and has it begin to load. */
 export async function connect() {
   start().catch(() => {});
-  return { ...globalThis.jaxcolor.model, limits: { bytes: Infinity } };
+  return [{ ...globalThis.jaxcolor.model, limits: { bytes: Infinity, films: null } }];
 }
 
 /**
@@ -19,6 +19,11 @@ export async function colorize(file, options, { progress = () => {}, signal } = 
   const { blob } = await ask({ task: 'colorize', file, options }, signal);
   const stem = (file.name || 'picture').replace(/(.)\.[^.]*$/, '$1');
   return { blob, name: `${stem}-colour.${blob.type === 'image/jpeg' ? 'jpg' : 'png'}`, leftOut: 0 };
+}
+
+/** Films are for servers. */
+export async function colorizeFilm() {
+  throw new Failure('Films are not coloured here.', { again: false });
 }
 
 /** Resolves to the colours that the model thinks likely at a place of the picture, `[{ color, share }, …]`. */

@@ -3,8 +3,8 @@
 const TRIES = 6;
 
 /** Does `work`, and again where the server was busy; `waiting` is called with the seconds until then. */
-export async function patiently(work, signal, waiting = () => {}) {
-  for (let left = TRIES; ; left -= 1) {
+export async function patiently(work, signal, waiting = () => {}, tries = TRIES) {
+  for (let left = tries; ; left -= 1) {
     try {
       return await work();
     } catch (error) {

@@ -1,11 +1,13 @@
 // Choose, drop or paste photographs; each becomes a card that goes from preview to result in place.
 
 import { connect } from './backend.js';
+import { Film, isFilm } from './films.js';
 import './hints.js';
+import { forgetChoice, offer } from './models.js';
 import { Picture } from './picture.js';
 import { say } from './say.js';
 import * as store from './store.js';
-import './variants.js';
+import { isVariant } from './variants.js';
 import { view } from './viewer.js';
 
 const element = (id) => document.getElementById(id);
@@ -21,22 +23,40 @@ const downloadAll = element('download-all');
 
 const FEW = 3; // pictures that are shown large; more are a grid
 const KEPT = kept.textContent;
+const ACCEPT = element('files').accept;
 
 const pictures = new Set();
 
+const cardOf = (file) => (isFilm(file) ? new Film(file) : new Picture(file));
+
+/** What these are: photographs, films, or some of both. */
+function nounOf(some) {
+  const films = [...some].filter((one) => one instanceof Film).length;
+  return films === 0 ? 'photograph' : films === [...some].length ? 'film' : 'file';
+}
+
+const count = (some) => `${[...some].length} ${nounOf(some)}s`;
+
 const those = (state) => [...pictures].filter((picture) => picture.state === state);
 
-/** The pictures that the button is about: new ones, and those coloured at another strength. */
-const due = () => [...pictures].filter((picture) => picture.state === 'chosen'
-  || (picture.state === 'done' && picture.result.strength !== saturation.value));
+const isOther = ({ strength, model }) => strength !== saturation.value || (Picture.choice && model !== Picture.choice);
+
+/** The pictures that the button is about: new ones, and those coloured at another strength or by another model. */
+const due = () => [...pictures].filter(({ state, result }) => state === 'chosen' || (state === 'done' && isOther(result)));
+
+/** Sets what it is to be coloured by: of the options of another model, none that the chosen one has not. */
+function prepare(picture, strength) {
+  if (!isVariant(picture.variant)) picture.variant = {};
+  picture.options = { ...picture.variant, saturation: strength * (picture.variant.saturation ?? 1), model: Picture.choice };
+}
 
 function colour(chosen) {
   for (const picture of chosen) {
     picture.strength = saturation.value;
-    picture.options = { ...picture.variant, saturation: saturation.value * (picture.variant.saturation ?? 1) };
+    prepare(picture, picture.strength);
     picture.colour();
   }
-  say(chosen.length === 1 ? `Colouring ${chosen[0].name}` : `Colouring ${chosen.length} photographs`);
+  say(chosen.length === 1 ? `Colouring ${chosen[0].name}` : `Colouring ${count(chosen)}`);
 }
 
 function refresh() {
@@ -55,9 +75,10 @@ function refresh() {
   cancel.hidden = !working;
   cancel.textContent = working > 1 ? `Cancel ${working}` : 'Cancel';
   const resting = done === pictures.size ? 'All in colour' : 'Done';
-  const what = chosen.length > 1 ? ` ${chosen.length} photographs` : '';
+  const what = chosen.length > 1 ? ` ${count(chosen)}` : '';
   submit.textContent = chosen.length ? `Colour${what}${again ? ' again' : ''}` : working ? 'Colouring…' : resting;
-  drop.querySelector('.drop-title').textContent = pictures.size ? 'Add more' : 'Choose photographs';
+  const both = Picture.model.limits.films ? ' or films' : '';
+  drop.querySelector('.drop-title').textContent = pictures.size ? 'Add more' : `Choose photographs${both}`;
 }
 
 list.addEventListener('state', ({ detail: picture }) => {
@@ -75,7 +96,7 @@ list.addEventListener('state', ({ detail: picture }) => {
 list.addEventListener('colour', ({ detail: picture }) => colour([picture])); // it has other hints, or options
 
 list.addEventListener('view', ({ detail: picture }) => {
-  const shown = [...pictures].filter((other) => !other.expand.hidden);
+  const shown = [...pictures].filter((other) => other.expand?.hidden === false); // a film has a player of its own
   view(picture, (one, step) => shown[shown.indexOf(one) + step]);
 });
 
@@ -97,7 +118,7 @@ list.addEventListener('result', async ({ detail: picture }) => {
 
 async function recall() {
   for (const [key, { file, result, options, hints, variant = {} }] of await store.all()) {
-    const picture = new Picture(file);
+    const picture = cardOf(file);
     Object.assign(picture, { key, options, hints, variant, strength: result.strength });
     await picture.show(result);
   }
@@ -112,10 +133,11 @@ function discardAll() {
 tabs.addEventListener('message', discardAll);
 
 element('forget').addEventListener('click', async () => {
-  const what = pictures.size === 1 ? 'the photograph and its result' : `all ${pictures.size} photographs and their results`;
+  const what = pictures.size === 1 ? `the ${nounOf(pictures)} and its result` : `all ${count(pictures)} and their results`;
   if (!window.confirm(`Forget ${what}? What you have not downloaded is gone.`)) return;
   tabs.postMessage('forget');
   discardAll();
+  forgetChoice();
   element('files').focus();
   await store.forgetAll().catch(() => {});
   say('Everything is forgotten');
@@ -128,12 +150,12 @@ downloadAll.addEventListener('click', async () => {
   if (Object.keys(hints).length) files.push({ name: 'hints.json', blob: new Blob([JSON.stringify(hints)]) });
   try {
     const { zip } = await import('./zip.js'); // not before it is needed
-    const blob = await zip(files, (count) => { kept.textContent = `Packing ${count} of ${files.length}`; });
+    const blob = await zip(files, (packed) => { kept.textContent = `Packing ${packed} of ${files.length}`; });
     const link = Object.assign(document.createElement('a'), { href: URL.createObjectURL(blob), download: 'in-colour.zip' });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // once the browser has begun to write it
     kept.textContent = KEPT;
-    say(`${done.length} photographs are in in-colour.zip`);
+    say(`${count(done)} are in in-colour.zip`);
   } catch (error) {
     kept.textContent = error instanceof RangeError ? error.message : 'They cannot be packed; download them one by one.';
     say(kept.textContent);
@@ -143,8 +165,8 @@ downloadAll.addEventListener('click', async () => {
 // Choosing
 
 function add(files) {
-  for (const file of files) new Picture(file); // its card enters the list
-  if (files.length) say(`${files.length === 1 ? files[0].name || 'A picture' : `${files.length} photographs`} chosen`);
+  const chosen = files.map(cardOf); // which enters the list
+  if (chosen.length) say(`${chosen.length === 1 ? chosen[0].name : count(chosen)} chosen`);
 }
 
 element('files').addEventListener('change', (event) => {
@@ -192,7 +214,7 @@ controls.addEventListener('submit', (event) => {
 cancel.addEventListener('click', () => {
   const working = those('working');
   for (const picture of working) picture.stop();
-  if (working.length > 1) say(`${working.length} photographs cancelled`);
+  if (working.length > 1) say(`${count(working)} cancelled`);
 });
 
 // The server
@@ -205,23 +227,32 @@ function askForToken(wanted) {
 /** Which model it is, and what it is bad at, if its card says so. */
 function introduction({ card, generator, parameters, step }) {
   const size = `${(parameters / 1e6).toFixed(1)} million parameters, step ${step.toLocaleString('en')}`;
-  if (!card) return `The model: ${generator}, ${size}. Colours are guesses.`;
+  if (!card) return `The model: ${Picture.choice ? `${Picture.choice}, ` : ''}${generator}, ${size}. Colours are guesses.`;
   return `The model: ${card.name}, ${card.summary}; ${size}. Colours are guesses. What it is bad at: ${card.bad_at}`;
 }
 
 /** Asks what the model is; the page works without, but for a token. Resolves to what failed, if anything did. */
 async function introduce(token) {
   try {
-    const model = Picture.model = await connect(token);
+    offer(await connect(token));
     askForToken(false);
-    for (const picture of pictures) picture.showTools();
-    element('model').textContent = introduction(model);
     return null;
   } catch (error) {
     askForToken(Boolean(error.wantsToken));
     return error;
   }
 }
+
+document.addEventListener('model', () => {
+  for (const picture of pictures) {
+    if (picture.state !== 'working') prepare(picture, picture.strength ?? saturation.value);
+    picture.showTools();
+  }
+  element('model').textContent = introduction(Picture.model);
+  element('of-films').hidden = !Picture.model.limits.films;
+  if (Picture.model.limits.films) element('files').accept = `${ACCEPT},video/*,.mkv,.avi,.m2ts,.mxf,.dv`;
+  refresh();
+});
 
 // A new token is part of the address that the server prints. It stays in this tab, out of the address and of what is shared.
 function begin() {

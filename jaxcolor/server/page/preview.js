@@ -2,6 +2,7 @@
 
 import { colorize, likelyColors } from './backend.js';
 import { patiently } from './busy.js';
+import { Picture } from './picture.js';
 
 const QUALITY = 0.92;
 
@@ -33,7 +34,7 @@ export class Preview {
 
   /** Resolves to the address of the copy in colour, which the browser has decoded; the caller revokes it. */
   async colorize(options, hints, signal) {
-    const fields = { ...options, hints: hints.map((hint) => this.#scaled(hint)) };
+    const fields = { ...options, model: Picture.choice, hints: hints.map((hint) => this.#scaled(hint)) };
     const { blob } = await patiently(() => colorize(this.file, fields, { signal }), signal);
     const address = URL.createObjectURL(blob);
     const image = new Image();
@@ -46,7 +47,8 @@ export class Preview {
   /** Resolves to the colours that the model thinks likely at a place of the photograph. */
   likelyColors(x, y, hints, signal) {
     const [left, top] = this.#scaled([x, y]);
-    return patiently(() => likelyColors(this.file, left, top, hints.map((hint) => this.#scaled(hint)), { signal }), signal);
+    const given = hints.map((hint) => this.#scaled(hint));
+    return patiently(() => likelyColors(this.file, left, top, given, { model: Picture.choice, signal }), signal);
   }
 
   /** A place of the photograph in pixels of the copy; what is right of a whole pixel stays within the copy's last. */

@@ -16,6 +16,10 @@ export function showVariants(picture, button) {
   else strips.set(picture, new Strip(picture, button));
 }
 
+/** Whether the chosen model has these options for one of its colourings. */
+export const isVariant = (options) => !Picture.model.variants
+  || Object.values(Picture.model.variants).some((own) => sameOptions(own, options));
+
 const sameOptions = (one, other) => [...new Set([...Object.keys(one), ...Object.keys(other)])].every((name) => one[name] === other[name]);
 
 class Strip {
@@ -34,7 +38,8 @@ class Strip {
     picture.card.addEventListener('result', this.onResult = () => {
       if (picture.hints !== this.hints || picture.strength !== this.strength) this.load();
     });
-    picture.card.addEventListener('state', () => { if (picture.state === 'gone') this.loading.abort(); });
+    document.addEventListener('model', this.onModel = () => this.close());
+    picture.card.addEventListener('state', () => { if (picture.state === 'gone') this.close(); });
     (this.tiles.find(({ input }) => input.checked) ?? this.tiles[0]).input.focus();
     this.load();
   }
@@ -82,6 +87,7 @@ class Strip {
     const hadFocus = this.element.contains(document.activeElement);
     this.loading.abort();
     this.picture.card.removeEventListener('result', this.onResult);
+    document.removeEventListener('model', this.onModel);
     for (const { image } of this.tiles) URL.revokeObjectURL(image.src);
     this.element.remove();
     strips.delete(this.picture);
