@@ -2,7 +2,7 @@
 
 Photographs of many kinds, 128 px or more, in a folder; the encoder's ImageNet weights come with the extra
 [pretrained]. Half of the pictures have colour hints (Zhang et al. 2017). The shorter side is drawn from 96 to 128 px,
-and 96 are seen of it: the model that comes along is best at a render size of 96.
+and 96 are seen of it. The model that comes along was then trained on at 128 px; its card says how.
 
     python -m jaxcolor.main --config=configs/photos.py --config.data.source=folder:/path/to/photographs
 

@@ -31,7 +31,9 @@ from jaxcolor.training import batch_statistics
 from jaxcolor.training.state import build_system, create_state
 
 
-def average(models: Sequence[Model], shares: Sequence[float], source: str, image_size: int | None = None) -> Model:
+def average(
+    models: Sequence[Model], shares: Sequence[float], source: str, image_size: int | None = None, batches: int = 256
+) -> Model:
     """Return the mean of several models.
 
     Args:
@@ -39,6 +41,7 @@ def average(models: Sequence[Model], shares: Sequence[float], source: str, image
       shares: of each; they are divided by their sum.
       source: of the pictures that BatchNorm's statistics are of, as `data.source`.
       image_size: of these pictures, in pixels; left out, that of the last model.
+      batches: so many of them, of the last model's `data.batch_size`.
 
     Raises:
       UserError: models that differ, shares that are no shares, or pictures that can't be read.
@@ -58,7 +61,7 @@ def average(models: Sequence[Model], shares: Sequence[float], source: str, image
     state = state.replace(generator=state.generator.replace(params=params))
     if state.ema_params is not None:
         state = state.replace(ema_params=params)
-    renew = batch_statistics.over(config, Dataset(config.data), system)
+    renew = batch_statistics.over(config, Dataset(config.data), system, batches)
     variables = jax.device_get(renew(parallel.replicate(state)).inference_variables)
     return last._replace(config=config, variables=variables)
 

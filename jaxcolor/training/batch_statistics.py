@@ -38,7 +38,7 @@ def make_renew(
 
 
 def over(
-    config: ml_collections.ConfigDict, dataset: Dataset, system: System, count: int = _MOST
+    config: ml_collections.ConfigDict, dataset: Dataset, system: System, count: int
 ) -> Callable[[TrainState], TrainState]:
     """Return a function that gives a state the statistics of `count` batches; all else stays.
 

@@ -29,7 +29,7 @@ def models(config):
 
 
 def test_weights_are_the_mean_by_shares(models):
-    mean = average.average(models, [1.0, 3.0], 'bundled')
+    mean = average.average(models, [1.0, 3.0], 'bundled', batches=1)
     jax.tree.map(
         lambda a, b, c: np.testing.assert_allclose(c, a / 4 + b * 3 / 4, 1e-6, 1e-7),
         *[model.variables['params'] for model in (*models, mean)],
@@ -40,17 +40,17 @@ def test_weights_are_the_mean_by_shares(models):
 def test_statistics_are_of_the_mean_and_of_pictures_of_that_size(models):
     """They are what training takes for these weights in such pictures."""
     size = 24
-    mean = average.average(models, [1.0, 1.0], 'bundled', size)
+    mean = average.average(models, [1.0, 1.0], 'bundled', size, batches=9)
     config = models[0].config.copy_and_resolve_references()
     config.data.update(source='bundled', image_size=size, max_resize=27)
     system = build_system(config, parallel.AXIS)
     state = create_state(system, size, jax.random.key(0))
     state = state.replace(generator=state.generator.replace(params=mean.variables['params']))
-    renew = batch_statistics.over(config, Dataset(config.data), system)
+    renew = batch_statistics.over(config, Dataset(config.data), system, 9)
     expected = renew(parallel.replicate(state)).generator.batch_stats
     assert jax.tree.leaves(expected)
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, 1e-4, 1e-5), mean.variables['batch_stats'], expected)
-    other = average.average(models, [1.0, 1.0], 'bundled', 16).variables['batch_stats']
+    other = average.average(models, [1.0, 1.0], 'bundled', 16, batches=9).variables['batch_stats']
     assert max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, (expected, other)), strict=True)) > 1e-3
     assert mean.config.data.image_size == size
 
