@@ -110,6 +110,15 @@ def test_a_sweep_from_its_line_to_its_page(tmp_path, monkeypatch, capsys):
     assert 'alternating' not in (tmp_path / 'runs' / 'compare.html').read_text().partition('<h2>What')[0]
 
 
+@pytest.mark.parametrize('line', [['naim25:smoke'], ['akshat23:smoke', '--only=lab,simultaneous']])
+def test_sweeps_that_come_along_train(tmp_path, monkeypatch, line):
+    monkeypatch.setattr(train_all, '_run', lambda trial, place: int(train(trial.config, place)['step'] != 2))
+    words = [*line, f'--workdir={tmp_path}', '--config.num_steps=2', '--config.data.test_split=test[:8]']
+    assert cli.main(['sweep', *words]) == 0
+    text = (tmp_path / 'compare.html').read_text()
+    assert text.count('class="grey"') == 2  # one table, for all were scored on the same pictures
+
+
 def test_seeds_that_are_none(capsys):
     assert cli.main(['sweep', 'naim25', '--seeds=1,1']) == 1
     assert '--seeds=1,1 is no list of seeds; use whole numbers, each once, such as 0,1,2' in capsys.readouterr().err
