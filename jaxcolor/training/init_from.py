@@ -89,8 +89,8 @@ def start_from(state: TrainState, model: Model, config: ml_collections.ConfigDic
         notes += [_note('discriminator', discriminator, taken, left)] if left else []
     level = logging.WARNING if notes or unlike else logging.INFO
     if jax.process_index() == 0:
-        said = '; '.join(notes) or 'all arrays are taken'
-        _LOG.log(level, 'init_from=%r, step %d: %s%s', name, model.step, said, remedy)
+        message = '; '.join(notes) or 'all arrays are taken'
+        _LOG.log(level, 'init_from=%r, step %d: %s%s', name, model.step, message, remedy)
     return state.replace(generator=generator, discriminator=discriminator)
 
 
