@@ -63,8 +63,8 @@ results['centers'] = config.to_dict()['space']['centers']
 results['evaluated'] = train.evaluate_run(config, f'{folder}/palette')
 
 create = train.create
-def broken(config, system):
-    state = create(config, system)
+def broken(*arguments):
+    state = create(*arguments)
     if me == 1:
         params = jax.tree.map(lambda a: a.at[..., 0].add(2**-20), state.generator.params)
         state = state.replace(generator=state.generator.replace(params=parallel.replicate(params)))

@@ -118,7 +118,7 @@ def test_as_many_as_are_taken_fit_into_the_form(hinted):
         ({'x': 1, 'y': 'nan'}, "y: 'nan' should be a finite number"),
         ({'x': -1, 'y': 1}, "x: '-1' should be greater than or equal to 0"),
         ({'x': 1, 'y': 16}, 'hints[0]='),
-        ({'x': 1, 'y': 1, 'saturation': 1}, "'saturation' is not an option; the options are hints, x, y"),
+        ({'x': 1, 'y': 1, 'saturation': 1}, "'saturation' is not an option; the options are model, hints, x, y"),
     ],
 )
 def test_refuses_wrong_places(hinted, place, reason):
