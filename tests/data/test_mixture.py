@@ -8,9 +8,9 @@ import pickle
 import numpy as np
 import pytest
 from helpers.data import TFDS
-from ml_collections import ConfigDict
 from PIL import Image
 
+from jaxcolor import config as configs
 from jaxcolor.data import pipeline
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.data.mixture import open_sources, parse
@@ -35,23 +35,16 @@ def folders(tmp_path):
 
 
 def config(folders, weights=('*3', ''), **changes):
-    fields = {
-        'source': f'folder:{folders}/a + b{weights[0]} + folder:{folders}/c{weights[1]}',
-        'train_split': 'train',
-        'test_split': 'train',
-        'labels': None,
-        'feature': 'image',
-        'image_size': 16,
-        'resize': None,
-        'max_resize': None,
-        'fit': 'crop',
-        'rotation': 0.0,
-        'batch_size': 12,
-        'crop': 'random',
-        'min_colorfulness': 0.0,
-        'workers': 0,
-    }
-    return ConfigDict(fields | changes)
+    fields = configs.default().data
+    fields.update(
+        source=f'folder:{folders}/a + b{weights[0]} + folder:{folders}/c{weights[1]}',
+        train_split='train',
+        test_split='train',
+        image_size=16,
+        batch_size=12,
+    )
+    fields.update(changes)
+    return fields
 
 
 def read(data, count, start=0, **options):

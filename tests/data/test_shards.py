@@ -11,10 +11,10 @@ import tracemalloc
 import numpy as np
 import pyarrow as pa
 import pytest
-from ml_collections import ConfigDict
 from PIL import Image
 from pyarrow import parquet
 
+from jaxcolor import config as configs
 from jaxcolor.data import parquet as parquet_source
 from jaxcolor.data import pipeline, shards, webdataset
 from jaxcolor.data.dataset import Dataset
@@ -165,24 +165,8 @@ def test_batches_and_broken_rows(kind, tmp_path, caplog):
     contents[4] = b'not a picture'
     contents[7] = contents[7][:40]
     write(kind, tmp_path / f'x{SUFFIXES[kind]}', contents)
-    config = ConfigDict(
-        {
-            'source': f'{kind}:{tmp_path}',
-            'train_split': 'train',
-            'test_split': 'train',
-            'labels': None,
-            'feature': 'image',
-            'image_size': 16,
-            'resize': None,
-            'max_resize': None,
-            'fit': 'crop',
-            'rotation': 0.0,
-            'batch_size': 4,
-            'crop': 'random',
-            'min_colorfulness': 0.0,
-            'workers': 0,
-        }
-    )
+    config = configs.default().data
+    config.update(source=f'{kind}:{tmp_path}', train_split='train', test_split='train', image_size=16, batch_size=4)
     batches = pipeline.train_batches(Dataset(config), seed=0)
     whole = list(itertools.islice(batches, 6))
     seen = collections.Counter(np.concatenate([batch['image'][:, 0, 0, 0] for batch in whole]).tolist())

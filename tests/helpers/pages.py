@@ -29,6 +29,16 @@ def chrome(downloads: Path, *switches: str) -> Iterator[webdriver.Chrome]:
     browser.quit()
 
 
+def open_anew(browser: webdriver.Chrome, url: str) -> webdriver.Chrome:
+    """The page as it opens, with nothing kept from before."""
+    browser.get('about:blank')
+    browser.execute_cdp_cmd('Storage.clearDataForOrigin', {'origin': url, 'storageTypes': 'indexeddb,local_storage'})
+    browser.get(url)
+    wait(browser, lambda _: one(browser, '#model').text)  # its script has run, which `get` does not always wait for
+    browser.get_log('browser')  # what other tests have left
+    return browser
+
+
 def one(page: webdriver.Chrome | WebElement, selector: str) -> WebElement:
     """The first element of a CSS selector."""
     return page.find_element(By.CSS_SELECTOR, selector)

@@ -189,11 +189,20 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator['webdriver.Chr
 @pytest.fixture
 def page(browser: 'webdriver.Chrome', server: ServerProcess) -> 'webdriver.Chrome':
     """The page as it opens, with nothing kept from before."""
-    browser.get('about:blank')
-    browser.execute_cdp_cmd('Storage.clearDataForOrigin', {'origin': server.url, 'storageTypes': 'indexeddb'})
-    browser.get(server.url)
-    from helpers.pages import one, wait
+    from helpers.pages import open_anew
 
-    wait(browser, lambda _: one(browser, '#model').text)  # its script has run, which `get` does not always wait for
-    browser.get_log('browser')  # what other tests have left
-    return browser
+    return open_anew(browser, server.url)
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A frame of a film takes a fortieth of a second, so that something can happen meanwhile."""
+    from jaxcolor.films import color
+
+    advance = color.steady.advance
+
+    def slowly(*arguments: object) -> object:
+        time.sleep(0.025)
+        return advance(*arguments)
+
+    monkeypatch.setattr(color.steady, 'advance', slowly)

@@ -199,18 +199,6 @@ def test_a_film_among_pictures(colorizer, url, film):
     assert HTTP.get(f'{url}/v1/model').json()['limits']['films'] == {'bytes': 2**20, 'seconds': 2}
 
 
-@pytest.fixture
-def slow(monkeypatch):
-    """Each batch of frames takes a tenth of a second, so that something can happen meanwhile."""
-    advance = color.steady.advance
-
-    def slowly(*arguments):
-        time.sleep(0.025)
-        return advance(*arguments)
-
-    monkeypatch.setattr(color.steady, 'advance', slowly)
-
-
 def test_cancelled_in_the_middle_and_in_the_queue(url, temporary, tmp_path, slow):
     long = films.make(tmp_path / 'long.mp4', 50)
     first, second = send(url, long).json(), send(url, long).json()

@@ -9,12 +9,11 @@ pytest.importorskip('selenium')
 pytest.importorskip('av')
 pytest.importorskip('cv2')
 from helpers import films
-from helpers.pages import choose, focus, one, visible, wait
+from helpers.pages import choose, focus, one, open_anew, visible, wait
 from helpers.serving import serve_app
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
 
-from jaxcolor.films import color
 from jaxcolor.server.app import create_app
 from jaxcolor.server.models import ServedModel
 from jaxcolor.server.settings import Settings
@@ -30,24 +29,7 @@ def url(colorizer):
 
 @pytest.fixture
 def page(browser, url):
-    browser.get('about:blank')
-    browser.execute_cdp_cmd('Storage.clearDataForOrigin', {'origin': url, 'storageTypes': 'indexeddb'})
-    browser.get(url)
-    wait(browser, lambda _: one(browser, '#model').text)
-    browser.get_log('browser')  # what other tests have left
-    return browser
-
-
-@pytest.fixture
-def slow(monkeypatch):
-    """A frame takes a fortieth of a second, so that there is something to be seen meanwhile."""
-    advance = color.steady.advance
-
-    def slowly(*arguments):
-        time.sleep(0.025)
-        return advance(*arguments)
-
-    monkeypatch.setattr(color.steady, 'advance', slowly)
+    return open_anew(browser, url)
 
 
 def test_from_film_to_download(page, tmp_path, slow):

@@ -5,7 +5,7 @@ import json
 import httpx
 import numpy as np
 import pytest
-from helpers.pages import choose, color, focus, one, visible, wait
+from helpers.pages import choose, color, focus, one, open_anew, visible, wait
 from PIL import Image
 from skimage.color import rgb2lab
 
@@ -20,13 +20,7 @@ BLUE = '#2040c0'
 @pytest.fixture
 def page(browser, hinted):
     """The page of a server whose model does as hints say."""
-    _, url = hinted
-    browser.get('about:blank')
-    browser.execute_cdp_cmd('Storage.clearDataForOrigin', {'origin': url, 'storageTypes': 'indexeddb'})
-    browser.get(url)
-    wait(browser, lambda _: one(browser, '#model').text)
-    browser.get_log('browser')  # what other tests have left
-    return browser
+    return open_anew(browser, hinted[1])
 
 
 @pytest.fixture

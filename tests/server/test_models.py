@@ -134,17 +134,9 @@ class TestPage:
     @pytest.fixture
     def page(self, browser, two):
         pytest.importorskip('selenium')
-        url = two[2]
-        browser.get('about:blank')
-        browser.execute_cdp_cmd(
-            'Storage.clearDataForOrigin', {'origin': url, 'storageTypes': 'indexeddb,local_storage'}
-        )
-        browser.get(url)
-        from helpers.pages import one, wait
+        from helpers.pages import open_anew
 
-        wait(browser, lambda _: one(browser, '#model').text)
-        browser.get_log('browser')
-        return browser
+        return open_anew(browser, two[2])
 
     def test_a_select_says_which(self, page, photograph):
         from helpers.pages import color, focus, one, visible, wait
