@@ -193,10 +193,7 @@ def _index(page: str) -> str:
             f'<meta charset="utf-8">\n    <meta http-equiv="Content-Security-Policy" content="{_POLICY}">',
         ),
         (r'<script type="module" src="page.js"></script>', '<script src="site.js" defer></script>'),
-        (
-            r'<p id="model" class="model"></p>',
-            '<p class="model"><span id="model"></span> <span id="runtime"></span></p>',
-        ),
+        (r'<span id="model"></span>', '<span id="model"></span> <span id="runtime"></span>'),
         (r' *<a href="docs">[^<]*</a>\n', ''),
         (r"coloured in this server's\s+memory[^.]*\.", 'coloured in this browser, and sent nowhere.'),
     ):

@@ -59,6 +59,13 @@ def choose(page: webdriver.Chrome, *paths: Path) -> None:
     one(page, '#files').send_keys('\n'.join(map(str, paths)))
 
 
+def downloaded(page: webdriver.Chrome, name: str) -> Path:
+    """Wait for a download, and return its file: it is empty at first, while its content is in another."""
+    path = page.downloads / name
+    wait(page, lambda _: path.exists() and path.stat().st_size)
+    return path
+
+
 def color(page: webdriver.Chrome, *paths: Path) -> None:
     """Choose files, press the button, and wait until as many more are in colour."""
     count = len(visible(page, '.download')) + len(paths)

@@ -61,9 +61,7 @@ def color(page: webdriver.Chrome, path: Path) -> Path:
     link = page.find_elements(By.CSS_SELECTOR, '.download')[-1]
     pages.wait(page, lambda _: link.is_displayed())
     page.execute_script('arguments[0].click()', link)
-    result = page.downloads / link.get_attribute('download')
-    pages.wait(page, lambda _: result.exists())
-    return result
+    return pages.downloaded(page, link.get_attribute('download'))
 
 
 def difference(one: np.ndarray, other: np.ndarray) -> float:

@@ -9,7 +9,7 @@ pytest.importorskip('selenium')
 pytest.importorskip('av')
 pytest.importorskip('cv2')
 from helpers import films
-from helpers.pages import choose, focus, one, open_anew, visible, wait
+from helpers.pages import choose, downloaded, focus, one, open_anew, visible, wait
 from helpers.serving import serve_app
 from selenium import webdriver
 from selenium.webdriver.common.keys import Keys
@@ -50,8 +50,7 @@ def test_from_film_to_download(page, tmp_path, slow):
     video = one(page, '.video')
     assert video.get_property('controls') and video.get_attribute('src').startswith('blob:')
     one(page, '.download').send_keys(Keys.ENTER)
-    path = page.downloads / 'walk-colour.mp4'
-    wait(page, lambda _: path.exists())
+    path = downloaded(page, 'walk-colour.mp4')
     assert len(films.decoded(path)) == 50
     assert films.packets(path, 'audio') == films.packets(film, 'audio')
     page.refresh()  # results stay

@@ -5,7 +5,7 @@ import json
 import httpx
 import numpy as np
 import pytest
-from helpers.pages import choose, color, focus, one, open_anew, visible, wait
+from helpers.pages import choose, color, downloaded, focus, one, open_anew, visible, wait
 from PIL import Image
 from skimage.color import rgb2lab
 
@@ -112,11 +112,10 @@ def _chroma_of(colors):
 
 def _points(page, photograph):
     """What 'Save points' saves."""
-    path = page.downloads / f'{photograph.stem}-hints.json'
-    path.unlink(missing_ok=True)
+    name = f'{photograph.stem}-hints.json'
+    (page.downloads / name).unlink(missing_ok=True)
     one(page, '.hints-save').click()
-    wait(page, lambda _: path.exists() and path.stat().st_size)
-    content = json.loads(path.read_text())
+    content = json.loads(downloaded(page, name).read_text())
     assert list(content) == [photograph.name]
     return content[photograph.name]
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip('selenium')
-from helpers.pages import choose, focus, one, wait
+from helpers.pages import choose, downloaded, focus, one, wait
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -37,9 +37,7 @@ def test_from_photograph_to_download(page, photograph):
     assert one(page, '#submit').text == 'All in colour'
 
     one(page, '.download').click()
-    path = page.downloads / f'{photograph.stem}-colour.jpg'
-    wait(page, lambda _: path.exists())
-    with Image.open(path) as result:
+    with Image.open(downloaded(page, f'{photograph.stem}-colour.jpg')) as result:
         assert (result.format, result.size) == ('JPEG', size)
         assert np.ptp(np.asarray(result).astype(int), axis=-1).max() > 8  # in colour
     assert not page.get_log('browser')  # nothing is missing, nothing against the security policy

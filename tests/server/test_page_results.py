@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip('selenium')
-from helpers.pages import choose, color, focus, one, visible, wait
+from helpers.pages import choose, color, downloaded, focus, one, visible, wait
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
@@ -103,8 +103,7 @@ def test_says_so_where_the_browser_has_no_room(page, gradients, server):
 def test_download_all_is_one_archive_with_a_name_for_each(page, gradients):
     color(page, *gradients)
     one(page, '#download-all').click()
-    path = page.downloads / 'in-colour.zip'
-    wait(page, lambda _: path.exists())
+    path = downloaded(page, 'in-colour.zip')
     with zipfile.ZipFile(path) as archive:
         assert archive.namelist() == ['scan-colour.png', 'scan-colour (2).png', 'other-colour.png']
         assert archive.testzip() is None  # every CRC
