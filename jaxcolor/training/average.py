@@ -50,7 +50,10 @@ def average(
     last = models[-1]
     config = last.config.copy_and_resolve_references()
     size = config.data.image_size if image_size is None else image_size
-    config.data.update(source=source, image_size=size, max_resize=size + size // 8)
+    for field in ('resize', 'max_resize'):  # as much of a picture is seen as the last model saw
+        if config.data[field] is not None:
+            config.data[field] = round(config.data[field] * size / config.data.image_size)
+    config.data.update(source=source, image_size=size)
     weights = np.asarray(shares, np.float64) / np.sum(shares)
     params = jax.tree.map(
         lambda *leaves: np.tensordot(weights, np.stack(leaves), 1).astype(np.float32),
