@@ -37,8 +37,8 @@ def default() -> ml_collections.ConfigDict:
     optimizer = {
         'name': 'adam',  # adam, adamw, lion or sgd
         'learning_rate': 2e-4,
-        'b1': 0.5,
-        'b2': 0.999,
+        'b1': 0.5,  # of sgd the momentum
+        'b2': 0.999,  # sgd has none
         'weight_decay': 0.0,  # of adamw and lion, and of kernels alone
         'schedule': 'constant',  # or cosine or linear, to 0 at the end; or one_cycle
         'warmup_steps': 0,  # of linear rise to the learning rate

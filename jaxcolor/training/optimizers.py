@@ -28,7 +28,8 @@ def build_optimizer(section: str, config: ml_collections.ConfigDict, total_steps
     `name` with its own fields (`learning_rate`, `b1`, `weight_decay`, ...), of which the rate follows
     `build_schedule`. `max_grad_norm`: what the gradient of all parameters together is clipped to. `backbone_factor`:
     what the updates of a pretrained encoder are multiplied by, after `backbone_frozen_steps` in which it has none.
-    Weights decay in kernels; not in biases and norms, nor in a pretrained encoder.
+    Weights decay in kernels; not in biases and norms, nor in a pretrained encoder. Of sgd `b1` is the momentum, and
+    `b2` nothing.
 
     Args:
       section: the field of the whole config that `config` is, for messages.
@@ -58,6 +59,9 @@ def build_optimizer(section: str, config: ml_collections.ConfigDict, total_steps
     _check_not_negative(section, numbers)
     if callable(schedule):
         options['learning_rate'] = schedule
+    if name == 'sgd':
+        options.pop('b2', None)
+        options['momentum'] = options.pop('b1', 0.0)
     if name in _DECAYING:
         options['mask'] = _decays
     elif options.pop('weight_decay', 0):

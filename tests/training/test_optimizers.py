@@ -58,6 +58,11 @@ def test_lion_decays_kernels_alone():
     assert_same(train(build(name='lion', learning_rate=1e-2, b1=0.9, b2=0.99, weight_decay=0.1)), train(want))
 
 
+def test_of_sgd_b1_is_the_momentum():
+    assert_same(train(build(name='sgd', learning_rate=0.1)), train(optax.sgd(0.1, momentum=0.5)))
+    assert_same(train(build(name='sgd', learning_rate=0.1, b1=0.0)), train(optax.sgd(0.1)))
+
+
 def test_gradients_are_clipped_all_together():
     want = optax.chain(optax.clip_by_global_norm(0.5), optax.adam(2e-4, b1=0.5, b2=0.999))
     assert_same(train(build(max_grad_norm=0.5)), train(want))
