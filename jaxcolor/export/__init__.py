@@ -108,7 +108,7 @@ def _export_weights(colorizer: Colorizer, path: Path, size: int | None, overwrit
         raise UserError(f'--output={path} would not be known as a model again; use {path.name}.safetensors')
     _check_free(path, path, None, overwrite)
     with explain_refusal(path, '--output'):
-        write_atomic(path, weights_file.encode(colorizer.config, colorizer.step, colorizer.variables))
+        write_atomic(path, weights_file.encode(colorizer.config, colorizer.step, colorizer.model.variables))
     return Export(path, path, metadata.describe(colorizer, Network.of(colorizer), 'safetensors', path))
 
 

@@ -62,20 +62,21 @@ class Colorizer:
         colorizer('grandmother.jpg').save('in_colour.png')
 
     Attributes:
+      model: as it was read; what follows is of it.
       config: the run's.
       step: of the checkpoint.
       space: what the generator's words mean.
       generator: the Linen module.
-      variables: its parameters and running statistics, on the device.
+      variables: its parameters, and running statistics of pictures of `render_size`, on the device.
       render_size: the shorter side of the small copy, in pixels.
       shapes: of small copies.
     """
 
     def __init__(self, model: Model | None = None, render_size: int | None = None):
         """Take what `model.load` returned, the model that comes with the package if left out; see `restore`."""
-        self.config, self.step, self.space, self.generator, variables, _ = load() if model is None else model
+        self.model = load() if model is None else model
+        self.config, self.step, self.space, self.generator = self.model[:4]
         devices.check()
-        self.variables = jax.device_put(variables)
         wanted = self.config.data.image_size if render_size is None else render_size
         if not 1 <= wanted <= 4096:
             raise UserError(
@@ -83,6 +84,7 @@ class Colorizer:
             )
         least, step = sizes(self.generator)
         self.render_size = max(least, network.up_to_multiple(wanted, step))
+        self.variables = jax.device_put(self.model.variables_at(self.render_size))
         self.shapes = Shapes(self.render_size, step)
         self._programs: dict[NetworkProgram | StretchProgram, Program] = {}
 

@@ -7,10 +7,12 @@ import pytest
 from jaxcolor import Colorizer
 from jaxcolor import config as configs
 from jaxcolor.checkpoints import weights_file
+from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model, build
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
 from jaxcolor.errors import UserError
+from jaxcolor.export import export
 from jaxcolor.training import average, batch_statistics
 from jaxcolor.training.state import build_system, create_state
 
@@ -54,6 +56,33 @@ def test_statistics_are_of_the_mean_and_of_pictures_of_that_size(models):
     other = average.average(models, [1.0, 1.0], 'bundled', 16, batches=9).variables['batch_stats']
     assert max(np.abs(a - b).max() for a, b in zip(*map(jax.tree.leaves, (expected, other)), strict=True)) > 1e-3
     assert mean.config.data.image_size == size
+
+
+def assert_same(got, want, rtol=1e-5):
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol, 1e-6), got, want)
+
+
+def test_statistics_of_other_sizes_serve_other_render_sizes(tmp_path, models):
+    small, middle, large = (
+        average.average(models, [1.0, 1.0], 'bundled', size, batches=2).variables['batch_stats'] for size in (8, 16, 32)
+    )
+    mean = average.average(models, [1.0, 1.0], 'bundled', 16, other_sizes=[32, 8], batches=2)
+    file, again = tmp_path / 'mean.safetensors', tmp_path / 'again.safetensors'
+    file.write_bytes(weights_file.encode(mean.config, mean.step, mean.variables))
+    export(Colorizer.restore(file, render_size=32), again, 'safetensors')
+    for model in (mean, load(file), load(again)):
+        for size, want in ((8, small), (16, middle), (32, large), (4, small), (64, large)):
+            assert_same(model.variables_at(size)['batch_stats'], want)
+        share = np.log(24 / 16) / np.log(32 / 16)
+        between = jax.tree.map(lambda a, b, share=share: a + share * (b - a), middle, large)
+        assert_same(model.variables_at(24)['batch_stats'], between)
+        assert_same(Colorizer(model, 24).variables['batch_stats'], between)
+        assert_same(Colorizer(model).variables['batch_stats'], middle)
+        assert set(model.variables_at(8)) == {'params', 'batch_stats'}
+
+
+def test_a_model_of_one_size_has_its_statistics_at_any(models):
+    assert_same(models[0].variables_at(99), models[0].variables, 0)
 
 
 @pytest.mark.parametrize(
