@@ -60,9 +60,13 @@ def assert_trees_close(actual, expected, **tolerance):
     )
 
 
-@pytest.mark.parametrize(('adversarial', 'parts'), [(True, 4), (False, 2)])
-def test_parts_equal_the_whole_batch(config, adversarial, parts):
+@pytest.mark.parametrize(
+    ('adversarial', 'parts', 'updates'),
+    [(True, 4, 'alternating'), (True, 4, 'simultaneous'), (False, 2, 'alternating')],
+)
+def test_parts_equal_the_whole_batch(config, adversarial, parts, updates):
     """Flipped by chance, over 20 steps on 8 devices, by SGD, for Adam would hide a wrong scale."""
+    config.updates = updates
     small(config, norm='instance' if adversarial else 'none')
     config.data.flip, config.ema_decay = True, 0.9
     if not adversarial:
