@@ -6,7 +6,7 @@
 The models are of one config and of one origin: trained on from the same weights, with other pictures, sizes or rates.
 BatchNorm's statistics are taken anew, of the training pictures of `--source` at `--image-size`, for those of the
 models hold neither for the mean nor for another size. `--other-sizes` adds those of pictures of other sizes, which
-`--render-size` then goes by: so one model serves all of them. A single MODEL gets its statistics alone.
+`--render-size` then goes by: so one model serves all of them. A single MODEL without `--image-size` keeps its own.
 
 References:
   Wortsman et al. 2022, "Model soups: averaging weights of multiple fine-tuned models improves accuracy without
@@ -48,7 +48,8 @@ def average(
       models: of one generator and one space. The last one's config is the mean's, but for `data`.
       shares: of each; they are divided by their sum.
       source: of the pictures that BatchNorm's statistics are of, as `data.source`.
-      image_size: of these pictures, in pixels; left out, that of the last model.
+      image_size: of these pictures, in pixels; left out, that of the last model. A single model then keeps its own
+        statistics.
       other_sizes: of pictures, in pixels, whose statistics the mean has besides; see `Model.variables_at`.
       batches: so many of them, of the last model's `data.batch_size`.
 
@@ -62,11 +63,15 @@ def average(
         lambda *leaves: np.tensordot(weights, np.stack(leaves), 1).astype(np.float32),
         *[model.variables['params'] for model in models],
     )
-    config = _config(last.config, source, last.config.data.image_size if image_size is None else image_size)
-    variables = _with_statistics(config, params, batches)
+    config, size = last.config, last.config.data.image_size
+    if len(models) == 1 and image_size is None:
+        variables = last.variables_at(size)
+    else:
+        config = _config(last.config, source, size if image_size is None else image_size)
+        variables = _with_statistics(config, params, batches)
     others = {
-        str(size): _with_statistics(_config(config, source, size), params, batches)['batch_stats']
-        for size in other_sizes
+        str(other): _with_statistics(_config(last.config, source, other), params, batches)['batch_stats']
+        for other in other_sizes
     }
     return last._replace(config=config, variables=variables | ({OTHER_SIZES: others} if others else {}))
 

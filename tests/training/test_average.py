@@ -81,6 +81,14 @@ def test_statistics_of_other_sizes_serve_other_render_sizes(tmp_path, models):
         assert set(model.variables_at(8)) == {'params', 'batch_stats'}
 
 
+def test_a_single_model_keeps_its_own_statistics(models):
+    more = average.average(models[:1], [1.0], 'bundled', other_sizes=[32], batches=2)
+    assert_same(more.variables_at(16), models[0].variables, 0)
+    assert more.config == models[0].config
+    own = average.average(models[:1], [1.0], 'bundled', 32, batches=2).variables['batch_stats']
+    assert_same(more.variables_at(32)['batch_stats'], own)
+
+
 def test_a_model_of_one_size_has_its_statistics_at_any(models):
     assert_same(models[0].variables_at(99), models[0].variables, 0)
 
