@@ -10,7 +10,11 @@ from jaxcolor import Colorizer, cli, compilation_cache, weights
 from jaxcolor import config as configs
 from jaxcolor.checkpoints import weights_file
 from jaxcolor.checkpoints.load import card, load
+from jaxcolor.checkpoints.model import OTHER_SIZES
+from jaxcolor.data import bundled
 from jaxcolor.errors import UserError
+from jaxcolor.evaluation import quality
+from jaxcolor.imaging import resize
 
 SMALL = {'depth': 2, 'filters': 2, 'dropout_layers': 0}
 GREY = np.linspace(0, 255, 40 * 40).reshape(40, 40).astype(np.uint8)
@@ -42,6 +46,21 @@ def test_a_file_is_the_model_of_the_run(run, file):
     again = weights_file.encode(after.config, after.step, after.variables)
     file.write_bytes(again)
     jax.tree.map(np.testing.assert_array_equal, load(file).variables, after.variables)
+
+
+def test_the_model_that_comes_along_serves_other_render_sizes():
+    """Its statistics are of several sizes; with those of 128 px alone it is worse at others."""
+    model = load()
+    assert {*model.variables[OTHER_SIZES]} == {'96', '160', '192', '256'}
+    alone = model._replace(variables={key: model.variables[key] for key in ('params', 'batch_stats')})
+    source = bundled.open_bundled('test')
+    true = np.stack([resize.fit(source.decode(source[index], 192), 192) for index in range(0, len(source), 6)])
+    grey = quality.grey(true)
+
+    def delta_e(model):
+        return quality.measure(quality.in_batches(Colorizer(model, 192), grey), true)['delta_e']
+
+    assert delta_e(model) < min(delta_e(alone), quality.measure(grey, true)['delta_e'])
 
 
 @pytest.mark.parametrize(
