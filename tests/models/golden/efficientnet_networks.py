@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch_networks import SameConv
 
 # (blocks, expand, kernel, stride, channels), Tan and Le 2019, table 1.
 STAGES = (
@@ -15,15 +17,6 @@ STAGES = (
     (1, 6, 3, 1, 320),
 )
 TAPS = (0, 2, 4, 10, 15)
-
-
-class SameConv(nn.Conv2d):
-    """TensorFlow's "SAME" padding: what the stride leaves of the kernel, the smaller half before."""
-
-    def forward(self, x):
-        rest = self.kernel_size[0] - self.stride[0]
-        before, after = rest // 2, rest - rest // 2
-        return super().forward(functional.pad(x, (before, after, before, after)))
 
 
 class Block(nn.Module):
@@ -65,13 +58,33 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, x):
         """`x` is grey, as RGB of three equal channels."""
-        y = functional.relu6(self._bn0(self._conv_stem(x.expand(-1, 3, -1, -1))))
+        x = x.expand(-1, self._conv_stem.in_channels, -1, -1)
+        y = functional.relu6(self._bn0(self._conv_stem(x)))
         features = []
         for i, block in enumerate(self._blocks):
             y = block(y)
             if i in TAPS:
                 features.append(y)
         return features
+
+    def fold(self):
+        """Make each norm's statistics part of the convolution before it, for grey pictures; drop the classifier."""
+        self.eval()
+        for module, pairs in (
+            (self, (('_conv_stem', '_bn0'),)),
+            *(
+                (b, (('_expand_conv', '_bn0'), ('_depthwise_conv', '_bn1'), ('_project_conv', '_bn2')))
+                for b in self._blocks
+            ),
+        ):
+            for conv, norm in pairs:
+                if hasattr(module, conv):
+                    setattr(module, conv, fuse_conv_bn_eval(getattr(module, conv), getattr(module, norm)))
+                    setattr(module, norm, nn.Identity())
+        stem = self._conv_stem
+        stem.in_channels, stem.weight = 1, nn.Parameter(stem.weight.detach().sum(1, keepdim=True))
+        del self._conv_head, self._fc
+        return self
 
 
 class Decoder(nn.Module):
@@ -128,3 +141,19 @@ class Decoder(nn.Module):
             doubled = functional.interpolate(y, scale_factor=2, mode='bilinear', align_corners=False)
             y = self._level(torch.cat([doubled, skip], 1), hints, number, name)
         return self.output(y)
+
+
+class EfficientNetUNet(nn.Module):
+    """The whole, of full width, its encoder folded and so many blocks of it frozen."""
+
+    def __init__(self, widths, blocks, out_channels, frozen_blocks=0):
+        super().__init__()
+        stages = tuple(stage[-1] for stage in STAGES)
+        self.encoder = EfficientNetLite0((32, *stages)).fold()
+        if frozen_blocks:
+            for module in (self.encoder._conv_stem, *self.encoder._blocks[:frozen_blocks]):
+                module.requires_grad_(False)
+        self.decoder = Decoder([stages[i] for i in (0, 1, 2, 4, 6)], widths, blocks, out_channels)
+
+    def forward(self, x, hints):
+        return self.decoder(self.encoder(x), hints)

@@ -1,10 +1,22 @@
-"""The networks of Kanojia23 sections 5.2 and 5.3 in PyTorch: the reference for values and for speed."""
+"""The networks of Kanojia23 sections 5.2 and 5.3 in PyTorch, and what these and others need to be set and read."""
 
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+
+
+class SameConv(nn.Conv2d):
+    """TensorFlow's "SAME" padding: what the stride leaves of the kernel, the smaller half before."""
+
+    def __init__(self, ins: int, outs: int, size: int, stride: int = 1, groups: int = 1, bias: bool = True) -> None:
+        before, odd = divmod(size - stride, 2)
+        super().__init__(ins, outs, size, stride, 0 if odd else before, groups=groups, bias=bias)
+        self.uneven = (before, before + 1, before, before + 1) if odd else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(nn.functional.pad(x, self.uneven) if self.uneven else x)
 
 
 class UNet(nn.Module):
@@ -64,7 +76,7 @@ class PatchGAN(nn.Module):
 
 
 def to_torch(a: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(a.transpose(0, 3, 1, 2)))
+    return torch.from_numpy(np.ascontiguousarray(a.transpose(0, 3, 1, 2) if a.ndim == 4 else a))
 
 
 def to_numpy(t: Tensor) -> np.ndarray:
@@ -74,7 +86,7 @@ def to_numpy(t: Tensor) -> np.ndarray:
 
 def kernel_to_numpy(t: Tensor) -> np.ndarray:
     a = t.detach().numpy()
-    return a.transpose(2, 3, 1, 0) if a.ndim == 4 else a
+    return a.transpose(2, 3, 1, 0) if a.ndim == 4 else a.T
 
 
 def layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
@@ -83,18 +95,23 @@ def layers(network: nn.Module) -> Iterator[tuple[str, nn.Module]]:
         for kind, first in (('down', 0), ('up', 0), ('down_norm', 1), ('up_norm', 1)):
             for i, layer in enumerate(getattr(network, kind), first):
                 yield f'{kind}_{i}', layer
-    else:
+    elif isinstance(network, PatchGAN):
         convs = [layer for layer in network.layers if isinstance(layer, nn.Conv2d)]
         norms = [layer for layer in network.layers if isinstance(layer, nn.BatchNorm2d)]
         yield from ((f'conv_{i}', layer) for i, layer in enumerate(convs[:-1]))
         yield from ((f'norm_{i}', layer) for i, layer in enumerate(norms, 1))
         yield 'logits', convs[-1]
+    else:  # it has them
+        yield from (
+            (name, layer) for name, layer in network.named_children() if getattr(layer, 'weight', None) is not None
+        )
 
 
 def parameters(network: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     for name, layer in layers(network):
-        weight = 'scale' if isinstance(layer, nn.BatchNorm2d) else 'kernel'
-        yield f'{name}/{weight}', layer.weight
+        weight = 'scale' if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d) else 'kernel'
+        normalized = nn.utils.parametrize.is_parametrized(layer)
+        yield f'{name}/{weight}', layer.parametrizations.weight.original if normalized else layer.weight
         if layer.bias is not None:
             yield f'{name}/bias', layer.bias
 
@@ -103,4 +120,4 @@ def load(network: nn.Module, draw: Callable[[str, tuple[int, ...]], np.ndarray])
     """Set every parameter to what `draw` makes of its name and shape in jaxcolor."""
     for name, p in parameters(network):
         value = draw(name, kernel_to_numpy(p).shape)
-        p.data = torch.from_numpy(np.ascontiguousarray(value.transpose(3, 2, 0, 1) if p.ndim == 4 else value))
+        p.data = torch.from_numpy(np.ascontiguousarray(value.transpose(3, 2, 0, 1) if p.ndim == 4 else value.T))
