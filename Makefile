@@ -48,10 +48,10 @@ docs: FETCH := 300 MB
 docs: $(VENV)/docs.installed
 	$(BIN)/python -m mkdocs build --strict --quiet
 
+# The table of docs/speed.md. FOLDER: photographs, for those of 128 px. OPTIONS: see the script.
 bench: FETCH := 2 GB
 bench: $(VENV)/train,bench.installed
-	$(BIN)/python tests/benchmarks/gan_step.py
-	$(BIN)/python tests/benchmarks/input_pipeline.py $(FOLDER)
+	$(BIN)/python tests/benchmarks/bench.py $(if $(FOLDER),--folder='$(FOLDER)') $(OPTIONS)
 
 # OPTIONS: configs, and what tests/benchmarks/tpu.py takes. libtpu stays outside of the environment, where JAX would look
 # for a TPU at every start.

@@ -1,68 +1,64 @@
-"""Records per second of the input pipeline alone, this process and its threads.
+"""Records per second of the input pipeline alone, this process and its threads; beside Pillow on one thread.
 
-    python tests/benchmarks/input_pipeline.py [FOLDER]
-
-CIFAR-10 where $TFDS_DATA_DIR has it prepared, FOLDER at 128 px where one is given, and the bundled pictures.
 The first epoch decodes; later ones find square pictures of a small data set in memory.
 """
 
-import argparse
+import io
+import itertools
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ml_collections import ConfigDict
+from PIL import Image, ImageOps
+from turns import Row
 
+from jaxcolor import config as configs
 from jaxcolor.data import pipeline
 from jaxcolor.data.dataset import Dataset
 
+_BATCH = 64
 _BATCHES = 200  # at most, of an epoch
+_PLAIN = 5000  # records at most that Pillow reads by itself
 
 
-def _rate(batches: Iterator[dict], size: int, count: int) -> float:
-    next(batches)
-    start = time.perf_counter()
-    for _ in range(count):
-        next(batches)
-    return size * count / (time.perf_counter() - start)
-
-
-def main() -> None:
-    """Prints a line for each source that is there."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument('folder', nargs='?', help='a folder of pictures, measured at 128 px')
-    folder = parser.parse_args().folder
-    cases = [('bundled', 64)]
-    if folder:
-        cases.insert(0, (f'folder:{folder}', 128))
+def rows(folder: str) -> Iterator[Row]:
+    """Yield lines of CIFAR-10, if $TFDS_DATA_DIR has it prepared, of a folder at 128 px, of the bundled pictures."""
     if Path(os.environ.get('TFDS_DATA_DIR', ''), 'cifar10').is_dir():
-        cases.insert(0, ('tfds:cifar10', 32))
-    print(f'{"source":40}{"px":>5}{"first epoch":>14}{"later":>12}   records/s, {os.cpu_count()} cores')
-    for source, size in cases:
-        config = ConfigDict(
-            {
-                'source': source,
-                'train_split': 'train',
-                'labels': None,
-                'image_size': size,
-                'feature': 'image',
-                'resize': None,
-                'max_resize': None,
-                'fit': 'crop',
-                'rotation': 0.0,
-                'batch_size': 64,
-                'crop': 'random',
-                'min_colorfulness': 0.0,
-                'workers': 0,
-            }
-        )
-        dataset = Dataset(config)
-        count = min(_BATCHES, dataset.steps_per_epoch - 1)
-        # The same batches twice: what can be remembered is, the second time.
-        rates = [_rate(pipeline.train_batches(dataset, seed=0), 64, count) for _ in range(2)]
-        print(f'{source[-40:]:40}{size:5}{rates[0]:14,.0f}{rates[1]:12,.0f}')
+        yield from _measure('CIFAR-10, PNG', 'tfds:cifar10', 32, {'TFDS and Pillow': _cifar10()})
+    yield from _measure('a folder', f'folder:{folder}', 128, {'Pillow': _folder(folder, 128)})
+    yield from _measure('bundled, no files', 'bundled', 64, {})
 
 
-if __name__ == '__main__':
-    main()
+def _measure(title: str, source: str, size: int, plain: dict[str, Iterable[object]]) -> Iterator[Row]:
+    config = configs.default().data
+    config.update(source=source, train_split='train', image_size=size, batch_size=_BATCH)
+    dataset = Dataset(config)
+    count = min(_BATCHES, dataset.steps_per_epoch)
+    # The same batches twice: what can be remembered is, the second time.
+    rates = [_rate(pipeline.train_batches(dataset, seed=0), count) * _BATCH for _ in range(2)]
+    beside = {f'{name}, one thread': _rate(records, _PLAIN) for name, records in plain.items()}
+    for rate, epoch in zip(rates, ('first epoch', 'later'), strict=True):
+        yield Row(f'input, {title}, {size} px: {epoch}', 'records/s', rate, beside)
+
+
+def _rate(items: Iterable[object], count: int) -> float:
+    """Return how many come in a second, of so many at most."""
+    start = time.perf_counter()
+    seen = sum(1 for _ in itertools.islice(items, count))
+    return seen / (time.perf_counter() - start)
+
+
+def _cifar10() -> Iterator[Image.Image]:
+    """Decode CIFAR-10 as one would without jaxcolor."""
+    import tensorflow_datasets as tfds
+
+    raw = {'image': tfds.decode.SkipDecoding()}
+    for record in tfds.data_source('cifar10', split='train', decoders=raw):
+        yield Image.open(io.BytesIO(record['image'])).convert('RGB')
+
+
+def _folder(folder: str, size: int) -> Iterator[Image.Image]:
+    for path in sorted(Path(folder).rglob('*.*')):
+        with Image.open(path) as image:
+            yield ImageOps.fit(image.convert('RGB'), (size, size))

@@ -20,8 +20,7 @@ from jaxcolor.errors import UserError, missing_package
 
 ROOT = Path(__file__).parents[2]
 SIZE, RESIZED = 64, 72  # pixels: 256 and 286 in the paper, of which two CPU cores would see too little
-DEPTH, FILTERS, N_LAYERS = 6, 64, 3
-LEARNING_RATE, BETAS, L1_WEIGHT, BATCH = 2e-4, (0.5, 0.999), 100.0, 16
+DEPTH, FILTERS, BATCH = 6, 64, 16
 ENDLESS = 10**6  # steps
 
 
@@ -97,7 +96,7 @@ def train_torch(networks, pairs: Iterator[tuple[np.ndarray, np.ndarray]], second
       The generator, and the number of steps.
     """
     import torch
-    from torch.nn.functional import binary_cross_entropy_with_logits, l1_loss
+    from torch_steps import Training
 
     def initialize(layer):
         if isinstance(layer, torch.nn.Conv2d | torch.nn.ConvTranspose2d):
@@ -105,35 +104,19 @@ def train_torch(networks, pairs: Iterator[tuple[np.ndarray, np.ndarray]], second
         elif isinstance(layer, torch.nn.BatchNorm2d):
             torch.nn.init.normal_(layer.weight, 1.0, 0.02)
 
-    def bce(logits, target):
-        return binary_cross_entropy_with_logits(logits, torch.full_like(logits, target))
-
     end = time.perf_counter() + seconds
     torch.manual_seed(0)
-    last = torch.channels_last
-    generator = networks.UNet(FILTERS, DEPTH).apply(initialize).to(memory_format=last)
-    discriminator = networks.PatchGAN(FILTERS, N_LAYERS).apply(initialize).to(memory_format=last)
-    g_optimizer, d_optimizer = (
-        torch.optim.Adam(network.parameters(), lr=LEARNING_RATE, betas=BETAS) for network in (generator, discriminator)
-    )
+    training = Training(config('').to_dict())
+    training.generator.apply(initialize)
+    training.discriminator.apply(initialize)
     step = 0
     while time.perf_counter() < end:
-        x, y = (networks.to_torch(array).contiguous(memory_format=last) for array in next(pairs))
-        fake = generator(x)
-        discriminator.requires_grad_(True)
-        loss = 0.5 * (bce(discriminator(x, fake.detach()), 0.0) + bce(discriminator(x, y), 1.0))
-        d_optimizer.zero_grad()
-        loss.backward()
-        d_optimizer.step()
-        discriminator.requires_grad_(False)
-        l1 = l1_loss(fake, y)
-        g_optimizer.zero_grad()
-        (bce(discriminator(x, fake), 1.0) + L1_WEIGHT * l1).backward()
-        g_optimizer.step()
+        pair = (networks.to_torch(array).contiguous(memory_format=torch.channels_last) for array in next(pairs))
+        d_loss, l1 = training.step(*pair)
         step += 1
         if step % 100 == 0:
-            print(f'pix2pix in PyTorch, step {step}: discriminator {loss.item():.3f}, L1 {l1.item():.4f}', flush=True)
-    return generator, step
+            print(f'pix2pix in PyTorch, step {step}: discriminator {d_loss.item():.3f}, L1 {l1.item():.4f}', flush=True)
+    return training.generator, step
 
 
 def to_flax(networks, network, step: int) -> Model:
