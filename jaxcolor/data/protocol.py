@@ -11,7 +11,10 @@ from jaxcolor.imaging.photos import PhotoError
 
 @runtime_checkable
 class Source(Protocol):
-    """A list of encoded pictures. It can be pickled, and read by several threads."""
+    """A list of encoded pictures. It can be pickled, and read by several threads.
+
+    One that has `__getitems__(indices)`, which returns their records, is asked for those of a batch at once.
+    """
 
     def __len__(self) -> int: ...
 

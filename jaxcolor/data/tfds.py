@@ -39,6 +39,9 @@ class TfdsRecords:
     def __getitem__(self, index: int) -> bytes:
         return self.records[self.places[index]]
 
+    def __getitems__(self, indices: Sequence[int]) -> Sequence[bytes]:
+        return self.records.__getitems__([self.places[index] for index in indices])
+
     def decode(self, record: bytes, at_least: int) -> Image.Image:
         """See `photos.read_rgb`."""
         import tensorflow_datasets as tfds
