@@ -64,10 +64,12 @@ def test_step_equals_plain_gradients(config, image, updates):
     x, y = system.space.split(jnp.asarray(image))
     single = build_system(config, None)  # one device: no axis to reduce over
 
+    @jax.jit
     def generate(params):
         variables = {**before.generator.variables, 'params': params}
         return single.generator.apply(variables, x, train=True, mutable=['batch_stats'])[0]
 
+    @jax.jit
     def discriminate(params, y):
         variables = {**before.discriminator.variables, 'params': params}
         return single.discriminator.apply(variables, x, y, train=True, mutable=['batch_stats'])[0]
@@ -79,7 +81,8 @@ def test_step_equals_plain_gradients(config, image, updates):
     def descend(params, gradient):
         return jax.tree.map(lambda p, g: p - 0.1 * g, params, gradient)
 
-    discriminator = descend(before.discriminator.params, jax.grad(discriminator_loss)(before.discriminator.params))
+    discriminator_gradient = jax.jit(jax.grad(discriminator_loss))(before.discriminator.params)
+    discriminator = descend(before.discriminator.params, discriminator_gradient)
 
     opponent, other = discriminator, before.discriminator.params
     if updates == 'simultaneous':
@@ -92,7 +95,7 @@ def test_step_equals_plain_gradients(config, image, updates):
     fake = generate(before.generator.params)
     wrong = losses.generator_loss('vanilla', discriminate(other, fake))
     assert abs(terms['adversarial'] - wrong) > 1e-2  # it shows whose logits they are
-    value, gradient = jax.value_and_grad(generator_loss)(before.generator.params)
+    value, gradient = jax.jit(jax.value_and_grad(generator_loss))(before.generator.params)
     np.testing.assert_allclose(terms['generator_loss'], value, rtol=1e-5)
     norm = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(gradient)))
     whole = np.sqrt(sum(np.sum(np.square(leaf)) for leaf in jax.tree.leaves(before.generator.params)))
