@@ -62,7 +62,7 @@ class Colorizer:
         colorizer('grandmother.jpg').save('in_colour.png')
 
     Attributes:
-      model: as it was read; what follows is of it.
+      model: as it was read, with its statistics of all sizes; what follows is of it.
       config: the run's.
       step: of the checkpoint.
       space: what the generator's words mean.
@@ -74,8 +74,8 @@ class Colorizer:
 
     def __init__(self, model: Model | None = None, render_size: int | None = None):
         """Take what `model.load` returned, the model that comes with the package if left out; see `restore`."""
-        self.model = load() if model is None else model
-        self.config, self.step, self.space, self.generator = self.model[:4]
+        model = load() if model is None else model
+        self.config, self.step, self.space, self.generator = model[:4]
         devices.check()
         wanted = self.config.data.image_size if render_size is None else render_size
         if not 1 <= wanted <= 4096:
@@ -84,7 +84,9 @@ class Colorizer:
             )
         least, step = sizes(self.generator)
         self.render_size = max(least, network.up_to_multiple(wanted, step))
-        self.variables = jax.device_put(self.model.variables_at(self.render_size))
+        self.variables = jax.device_put(model.variables_at(self.render_size))
+        others = {name: value for name, value in model.variables.items() if name != 'params'}
+        self.model = model._replace(variables=self.variables | others)  # parameters are in memory once
         self.shapes = Shapes(self.render_size, step)
         self._programs: dict[NetworkProgram | StretchProgram, Program] = {}
 
