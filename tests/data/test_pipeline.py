@@ -9,6 +9,7 @@ from PIL import Image
 
 from jaxcolor.data import pipeline
 from jaxcolor.data.dataset import Dataset
+from jaxcolor.data.folder import Folder
 from jaxcolor.errors import UserError
 
 COUNT, SIZE = 22, 16
@@ -158,6 +159,36 @@ def test_unreadable_pictures_are_replaced_in_training_and_warned_of_once(folder,
     take(pipeline.train_batches(Dataset(data_config(folder)), seed=1), 3)
     warnings = [r.getMessage() for r in caplog.records if 'cannot be read' in r.getMessage()]
     assert sorted(w.split(' ')[0] for w in warnings) == sorted(map(str, broken))
+
+
+def test_records_read_at_once_are_those_read_one_by_one(folder, monkeypatch):
+    """Broken pictures give way to the same ones, and what is remembered is not read again."""
+    (folder / '04.png').write_bytes((folder / '04.png').read_bytes()[:60])
+
+    def read():
+        dataset = Dataset(data_config(folder, fit='squash'))
+        training = pipeline.train_batches(dataset, seed=3)
+        return take(training, 11), list(pipeline.test_batches(dataset)), training.unreadable
+
+    training, test, unreadable = read()
+    asked = []
+
+    def at_once(source, indices):
+        asked.append(list(indices))
+        return [source[index] for index in indices]
+
+    monkeypatch.setattr(Folder, '__getitems__', at_once, raising=False)
+    got = read()
+    assert_equal(got[0], training)
+    assert_equal(got[1], test)
+    assert got[2] == unreadable == {str(folder / '04.png')}
+    assert {index for part in asked for index in part} == set(range(COUNT))
+
+    decoder = Dataset(data_config(folder, fit='squash')).train
+    decoder(7, 0.5, 0.5)
+    asked.clear()
+    assert list(decoder.records([6, 7, 8])) == [decoder.source[6], None, decoder.source[8]]
+    assert asked == [[6, 8]]
 
 
 def test_pictures_that_vanish_are_an_error_not_an_endless_search(folder):
