@@ -112,6 +112,22 @@ def _partial(function: Callable[..., Any]) -> Partial:
     return function if isinstance(function, Partial) else Partial(function)
 
 
+def lite0(field: str, value: str) -> tuple[EfficientNetLite0, Any]:
+    """Return EfficientNet-Lite0 and its parameters, trained on ImageNet; it takes RGB in [-1, 1].
+
+    Args:
+      field: of the config or the command that wants it, for errors.
+      value: of that field.
+
+    Raises:
+      UserError: the package with its weights is not installed, or they are damaged.
+    """
+    path = pretrained_files.find_lite0(f'{field}={value!r}')
+    entries, _ = pretrained_files.read(field, value, path, 'install jaxcolor[pretrained] anew', '', '')
+    network = EfficientNetLite0()
+    return network, efficientnet_weights.to_flax(entries, _shapes(network, jnp.zeros((1, 32, 32, 3))))
+
+
 def frechet_lite0() -> FrechetDistance:
     """Return the Fréchet distance in the features of EfficientNet-Lite0, trained on ImageNet: no FID.
 
@@ -121,10 +137,7 @@ def frechet_lite0() -> FrechetDistance:
     Raises:
       UserError: the package with its weights is not installed, or they are damaged.
     """
-    path = pretrained_files.find_lite0("metrics='frechet_lite0'")
-    entries, _ = pretrained_files.read('metrics', 'frechet_lite0', path, 'install jaxcolor[pretrained] anew', '', '')
-    network = EfficientNetLite0()
-    params = efficientnet_weights.to_flax(entries, _shapes(network, jnp.zeros((1, 32, 32, 3))))
+    network, params = lite0('metrics', 'frechet_lite0')
 
     def features(params: Any, pictures: Pictures) -> Float[Array, 'b 320']:
         height, width = (-(-side // 32) * 32 for side in pictures.shape[1:3])
