@@ -6,7 +6,8 @@
 The models are of one config and of one origin: trained on from the same weights, with other pictures, sizes or rates.
 BatchNorm's statistics are taken anew, of the training pictures of `--source` at `--image-size`, for those of the
 models hold neither for the mean nor for another size. `--other-sizes` adds those of pictures of other sizes, which
-`--render-size` then goes by: so one model serves all of them. A single MODEL without `--image-size` keeps its own.
+`--render-size` then goes by: so one model serves all of them. Without `--image-size`, a single MODEL keeps its own, and
+so do several that have the same (`training.realism`).
 
 References:
   Wortsman et al. 2022, "Model soups: averaging weights of multiple fine-tuned models improves accuracy without
@@ -48,8 +49,8 @@ def average(
       models: of one generator and one space. The last one's config is the mean's, but for `data`.
       shares: of each; they are divided by their sum.
       source: of the pictures that BatchNorm's statistics are of, as `data.source`.
-      image_size: of these pictures, in pixels; left out, that of the last model. A single model then keeps its own
-        statistics.
+      image_size: of these pictures, in pixels; left out, that of the last model. Models of the same statistics, a single
+        one too, then keep them.
       other_sizes: of pictures, in pixels, whose statistics the mean has besides; see `Model.variables_at`.
       batches: so many of them, of the last model's `data.batch_size`.
 
@@ -64,8 +65,9 @@ def average(
         *[model.variables['params'] for model in models],
     )
     config, size = last.config, last.config.data.image_size
-    if len(models) == 1 and image_size is None:
-        variables = last.variables_at(size)
+    own = [model.variables_at(size)['batch_stats'] for model in models]
+    if image_size is None and all(jax.tree.all(jax.tree.map(np.array_equal, own[0], other)) for other in own[1:]):
+        variables = {'params': params, 'batch_stats': own[0]}
     else:
         config = _config(last.config, source, size if image_size is None else image_size)
         variables = _with_statistics(config, params, batches)

@@ -89,6 +89,17 @@ def test_a_single_model_keeps_its_own_statistics(models):
     assert_same(more.variables_at(32)['batch_stats'], own)
 
 
+def test_models_of_the_same_statistics_keep_them(models):
+    """As those that were fine-tuned with theirs fixed; others are of other weights."""
+    statistics = jax.tree.map(lambda leaf: leaf + 0.5, models[0].variables['batch_stats'])
+    alike = [model._replace(variables=model.variables | {'batch_stats': statistics}) for model in models]
+    mean = average.average(alike, [1.0, 1.0], 'bundled', batches=1)
+    assert_same(mean.variables['batch_stats'], statistics, 0)
+    assert mean.config == alike[-1].config
+    anew = average.average([alike[0], models[1]], [1.0, 1.0], 'bundled', batches=2).variables['batch_stats']
+    assert_same(anew, average.average(models, [1.0, 1.0], 'bundled', 16, batches=2).variables['batch_stats'])
+
+
 def test_a_model_of_one_size_has_its_statistics_at_any(models):
     assert_same(models[0].variables_at(99), models[0].variables, 0)
 
