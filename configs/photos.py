@@ -46,6 +46,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     config.checkpoint_every = 1000
     if variant == 'finetune':
         config.init_from = 'jaxcolor'
+        config.norm_statistics = 'fixed'
         config.data.update(image_size=128, max_resize=144, batch_size=16)
         config.data.update(train_split='train[:80%]', test_split='train[80%:]')
         config.generator_optimizer.update(learning_rate=3e-4, warmup_steps=20, decay_steps=0, backbone_frozen_steps=0)

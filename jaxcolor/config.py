@@ -94,6 +94,8 @@ def default() -> ml_collections.ConfigDict:
             # Of the players: alternating, where the generator's gradient goes through the updated discriminator; or
             # simultaneous, both from the same state.
             'updates': 'alternating',
+            # Of the generator's BatchNorms in training: batch; or fixed, those that `init_from` brings.
+            'norm_statistics': 'batch',
             'sampling': 'none',  # dropout keeps it on in evaluation as well: the noise z of pix2pix
             'warmup_epochs': 0.0,  # reconstruction alone, before the discriminator joins
             'num_epochs': 45.0,

@@ -58,6 +58,7 @@ FIELDS = {
     'pretrained.sha256': ('', ANY),  # asked of weights alone
     'init_from': ('', 'nowhere'),
     'updates': ('simultaneous', 'both'),
+    'norm_statistics': ('batch', 'running'),
     'sampling': ('none', 'noise'),
     'warmup_epochs': (0.0, -1.0),
     'num_epochs': (1e-9, 0.0),

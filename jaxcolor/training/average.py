@@ -49,8 +49,8 @@ def average(
       models: of one generator and one space. The last one's config is the mean's, but for `data`.
       shares: of each; they are divided by their sum.
       source: of the pictures that BatchNorm's statistics are of, as `data.source`.
-      image_size: of these pictures, in pixels; left out, that of the last model. Models of the same statistics, a single
-        one too, then keep them.
+      image_size: of these pictures, in pixels; left out, that of the last model. Models of the same statistics, a
+        single one too, then keep them.
       other_sizes: of pictures, in pixels, whose statistics the mean has besides; see `Model.variables_at`.
       batches: so many of them, of the last model's `data.batch_size`.
 

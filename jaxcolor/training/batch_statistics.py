@@ -30,9 +30,10 @@ def make_renew(
     """Return a function that gives a state the statistics of what is used in inference; all else stays.
 
     They are of as many batches as there are steps between two uses, but 8 to 64: so they cost little beside the
-    training. Where neither parameters are averaged nor hints given, the state is returned as it is.
+    training. Where neither parameters are averaged nor hints given, or where statistics are fixed, the state is
+    returned as it is.
     """
-    if not (system.ema_decay or system.hints):
+    if system.fixed_statistics or not (system.ema_decay or system.hints):
         return lambda state: state
     return over(config, dataset, system, min(_MOST, max(_LEAST, min(schedule.evaluate, schedule.save))))
 

@@ -93,6 +93,7 @@ class System:
     flip: bool
     hints: bool  # whether the generator takes colour hints, and learns to follow them
     simultaneous: bool  # whether both players' gradients are taken before either is updated
+    fixed_statistics: bool  # whether the generator's BatchNorms keep those of the model that it starts from
     ema_decay: float
     accumulation_steps: int
     remat: bool
@@ -138,6 +139,7 @@ def build_system(
         flip=config.data.flip,
         hints=config.generator.get('hints', False),
         simultaneous=config.updates == 'simultaneous',
+        fixed_statistics=config.norm_statistics == 'fixed',
         ema_decay=config.ema_decay,
         accumulation_steps=config.accumulation_steps,
         remat=config.data.image_size >= _LARGE if config.remat is None else config.remat,
@@ -169,6 +171,12 @@ def _check_fit(
         )
     if config.sampling == 'dropout' and not generator.has_dropout():
         raise UserError(f"sampling='dropout', but {named} drops nothing; use sampling='none' or give it dropout layers")
+    check_known('norm_statistics', config.norm_statistics, ('batch', 'fixed'))
+    if config.norm_statistics == 'fixed':
+        if not config.init_from:
+            raise UserError("norm_statistics='fixed' keeps those of a model; name one in init_from, or use 'batch'")
+        if generator.has_dropout():
+            raise UserError(f"norm_statistics='fixed', but {named} drops out in training; use 'batch', or no dropout")
     if config.pretrained.weights and not hasattr(generator, 'load_backbone'):
         raise UserError(
             f'pretrained.weights={config.pretrained.weights!r}, but {named} has none of an encoder; use resnet_unet or '

@@ -195,15 +195,18 @@ def _apply(
 ) -> tuple[Any, Any]:
     """Return a network's output in training, and its new statistics.
 
+    A generator with `system.fixed_statistics` is as in inference.
+
     With `system.remat` the backward pass finds what the network has named `KEPT`, its convolutions' outputs, and
     computes norms, activations, dropout and concatenations again.
     """
     assert network is not None
     options: dict[str, Any] = {} if hints is None else {'hints': hints}
+    train = not (system.fixed_statistics and network is system.generator)
 
     def apply(params: Any, *inputs: Float[Array, 'b h w _']) -> tuple[Any, Any]:
         variables, rngs = {'params': params, 'batch_stats': player.batch_stats}, {'dropout': rng}
-        output, updates = network.apply(variables, *inputs, train=True, rngs=rngs, mutable=['batch_stats'], **options)
+        output, updates = network.apply(variables, *inputs, train=train, rngs=rngs, mutable=['batch_stats'], **options)
         return output, updates.get('batch_stats', {})
 
     return (rematerialized(apply) if system.remat else apply)(player.params, *inputs)

@@ -3,6 +3,7 @@
 import itertools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -10,9 +11,11 @@ from jaxcolor import config as configs
 from jaxcolor.data import pipeline
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
+from jaxcolor.errors import UserError
 from jaxcolor.training import batch_statistics
 from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import build_system, create_state
+from jaxcolor.training.train_step import train_step
 
 
 def renewed(config):
@@ -65,3 +68,34 @@ def test_without_an_average_or_hints_they_are_those_of_training(config):
     _, before, after = renewed(config)
     assert before.generator.batch_stats
     jax.tree.map(np.testing.assert_array_equal, after, before)
+
+
+def test_fixed_ones_are_those_of_the_model_that_a_run_starts_from(config):
+    """In training as in inference: a step sees them, and leaves them; no batch of pictures renews them."""
+    config.update(ema_decay=0.9, init_from='model.safetensors', norm_statistics='fixed')
+    dataset, before, after = renewed(config)
+    jax.tree.map(np.testing.assert_array_equal, after.generator.batch_stats, before.generator.batch_stats)
+    system = build_system(config, parallel.AXIS)
+    statistics = jax.tree.map(lambda leaf: leaf + 0.5, before.generator.batch_stats)
+    state = before.replace(generator=before.generator.replace(batch_stats=statistics))
+    image = jnp.asarray(next(pipeline.train_batches(dataset, seed=0))['image'])
+    x, y = system.space.split(image)
+    fake = build_system(config, None).generator.apply(state.generator.variables, x, train=False)
+    update = parallel.pmap(
+        lambda state, image: train_step(system, state, {'image': image}, jax.random.key(0)), in_axes=(None, 0)
+    )
+    stepped, terms = update(parallel.replicate(state), image.reshape(8, 1, *image.shape[1:]))
+    assert jax.tree.leaves(statistics)
+    jax.tree.map(np.testing.assert_array_equal, stepped.generator.batch_stats, statistics)
+    np.testing.assert_allclose(terms['reconstruction'], np.abs(fake - y).mean(), 1e-5)
+    assert jax.tree.leaves(stepped.discriminator.batch_stats)
+
+
+def test_fixed_ones_need_a_model_and_no_dropout(config):
+    config.norm_statistics = 'fixed'
+    with pytest.raises(UserError, match=r"norm_statistics='fixed' keeps those of a model; name one in init_from"):
+        build_system(config, None)
+    config.init_from = 'jaxcolor'
+    config.generator.dropout_layers = 1
+    with pytest.raises(UserError, match=r"norm_statistics='fixed', but generator 'unet' drops out in training"):
+        build_system(config, None)
