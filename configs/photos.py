@@ -58,7 +58,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     if variant == 'smoke':
         configs.smoke(config, image_size=32)
         config.data.update(max_resize=48, min_colorfulness=0.0)
-        config.generator.update(width=0.1, widths=(8, 8, 8, 8))
+        config.generator.update(width=0.1, widths=(8, 8, 8, 8), blocks=(1, 1, 1, 1))
         config.generator_optimizer.update(warmup_steps=4, decay_steps=8, backbone_frozen_steps=4)
         config.pretrained.weights = ''
     return config

@@ -111,9 +111,9 @@ def prepare(model: Model, space: Palette, image_size: int) -> tuple[State, Step]
     seed = jax.random.key(model.config.seed)
 
     def start() -> State:
-        quarter = jnp.zeros((1, image_size // 4, image_size // 4, 2))
+        color = jnp.zeros((1, 32, 32, 2))  # of any size
         params = jax.tree.map(jnp.asarray, variables['params'])
-        opponent = discriminator.init(seed, quarter[..., :1], quarter, train=False)
+        opponent = discriminator.init(seed, color[..., :1], color, train=False)
         moments = discriminator_optimizer.init(opponent['params'])
         return State(jnp.zeros((), jnp.int32), params, optimizer.init(params), params, opponent, moments)
 

@@ -17,15 +17,15 @@ from jaxcolor.errors import UserError
 from jaxcolor.training import palette, realism
 from jaxcolor.training.state import build_system, create_state
 
-SIZE, BATCH = 64, 4
+SIZE, BATCH = 32, 4
 
 
-def make_model(config):
+def make_model(config, size=SIZE):
     """An untrained one, and a palette learned from the bundled pictures."""
-    config.data.update(source='bundled', image_size=SIZE, max_resize=None)
+    config.data.update(source='bundled', image_size=size, max_resize=None)
     palette.resolve(config, Dataset(config.data))
     space, generator = build(config)
-    player = create_state(build_system(config, None), SIZE, jax.random.key(1)).generator
+    player = create_state(build_system(config, None), size, jax.random.key(1)).generator
     return Model(config, 7, space, generator, jax.device_get(player.variables))
 
 
@@ -117,10 +117,10 @@ def test_parameters_are_averaged_and_the_first_step_has_no_rate(stepped):
 
 
 def test_the_command_writes_a_model_that_colours_and_takes_hints(tmp_path, monkeypatch):
-    photos = make_model(experiments.get_config('photos:smoke'))
+    photos = make_model(experiments.get_config('photos:smoke'), 64)
     monkeypatch.setattr(realism, 'load', lambda name: photos)
     output = tmp_path / 'new' / 'real.safetensors'
-    words = ['any', '--source', 'bundled', '--image-size', str(SIZE), '--batch-size', str(BATCH), '--steps', '3']
+    words = ['any', '--source', 'bundled', '--image-size', '64', '--batch-size', '2', '--steps', '3']
     realism.main([*words, '--output', str(output)])
     tuned = load(output)
     assert (tuned.step, tuned.space, tuned.generator) == (photos.step, photos.space, photos.generator)
