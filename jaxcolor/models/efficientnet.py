@@ -70,7 +70,7 @@ class EfficientNetLite0(nn.Module):
         for i, block in enumerate(BLOCKS):
             block = block._replace(features=rounded(block.features * self.width))
             x = _InvertedBottleneck(block, dtype=self.dtype, name=f'block{i}')(x)
-            if i + 1 == self.frozen_blocks:
+            if i < self.frozen_blocks:  # each of them, for features of several leave the encoder
                 x = jax.lax.stop_gradient(x)
             if i in _TAPS:
                 features.append(x)
