@@ -127,6 +127,6 @@ def test_seeds_that_are_none(capsys):
 def test_the_sweeps_that_come_along(capsys):
     assert cli.main(['sweep', '--list']) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ['akshat23', 'kanojia23', 'mehani23', 'naim25']
+    assert [line.split()[0] for line in lines] == ['akshat23', 'cifar_recipe', 'kanojia23', 'mehani23', 'naim25']
     assert cli.main(['sweep']) == 1
     assert 'SWEEP is missing' in capsys.readouterr().err

@@ -183,7 +183,7 @@ def test_share_hands_over_the_result_where_the_browser_can(browser, page, gradie
 
 def test_cancel_ends_an_upload_and_it_can_be_coloured_again(page, photograph, gradients, server):
     choose(page, photograph, gradients[0])
-    slow = {'offline': False, 'latency': 0, 'downloadThroughput': -1, 'uploadThroughput': 2000}
+    slow = {'offline': False, 'latency': 0, 'downloadThroughput': -1, 'uploadThroughput': 200}
     page.execute_cdp_cmd('Network.enable', {})
     page.execute_cdp_cmd('Network.emulateNetworkConditions', slow)
     try:
