@@ -74,7 +74,7 @@ def fine_tune(model: Model, source: str, image_size: int = 128, batch_size: int 
       steps: how many; the rate rises in the first 100.
 
     Raises:
-      UserError: the model has no such palette, or the pictures or EfficientNet-Lite0 can't be read.
+      UserError: the model has no such palette, there are no steps, or the pictures or EfficientNet-Lite0 can't be read.
     """
     space = model.space
     if not isinstance(space, Palette) or not space.temperature or space.basis == 'rgb':
@@ -82,6 +82,8 @@ def fine_tune(model: Model, source: str, image_size: int = 128, batch_size: int 
             f'space={model.config.space.name!r} of this model does not tell the mean of likely chroma; use a model of '
             "configs/photos.py, or one of space='palette' with basis lab or luv and a temperature above 0"
         )
+    if steps < 1:
+        raise UserError(f'steps={steps} leave the model as it is; use 1 or more')
     config = model.config.copy_and_resolve_references()
     config.data.update(source=source, image_size=image_size, batch_size=batch_size, resize=None, max_resize=None)
     config.data.min_colorfulness = 0.0

@@ -139,6 +139,11 @@ def test_models_that_tell_no_mean_of_chroma_are_refused(name):
         realism.fine_tune(Model(config, 0, *build(config), {}), 'bundled')
 
 
+def test_no_steps_are_refused(model):
+    with pytest.raises(UserError, match='steps=0 leave the model as it is; use 1 or more'):
+        realism.fine_tune(model, 'bundled', steps=0)
+
+
 def test_the_output_must_be_a_file_of_weights(monkeypatch, capsys, model):
     monkeypatch.setattr(realism, 'load', lambda name: model)
     with pytest.raises(SystemExit, match=r'--output=real\.npz is no file \*\.safetensors'):
