@@ -1,11 +1,12 @@
 """Fine-tune a model that says what colours are likely, so that its pictures look real as well as likely.
 
     python -m jaxcolor.training.realism MODEL --source folder:/path/to/photographs --output FILE.safetensors
-        [--image-size 128] [--batch-size 16] [--steps 300]
+        [--batch-size 16] [--steps 300]
 
 To the cross-entropy that trained it come the distance of generated and true pictures in the features of
 EfficientNet-Lite0, and a discriminator of patches of chroma. They see the picture that people see: the mean colour at
-the model's own vividness. BatchNorm's statistics stay as they are, for those of batches of 16 are too coarse.
+the model's own vividness, of pictures of its own size. BatchNorm's statistics stay as they are, for those of batches of
+16 are too coarse.
 
 References:
   Johnson et al. 2016, "Perceptual losses for real-time style transfer and super-resolution"; Lim and Ye 2017,
@@ -63,13 +64,12 @@ class State(NamedTuple):
 Step = Callable[[State, Images], tuple[State, Terms]]
 
 
-def fine_tune(model: Model, source: str, image_size: int = 128, batch_size: int = 16, steps: int = 300) -> Model:
+def fine_tune(model: Model, source: str, batch_size: int = 16, steps: int = 300) -> Model:
     """Return the model after so many steps on one device, its parameters averaged over the last 200 or so.
 
     Args:
       model: of a palette of chroma, whose colour is a mean (`space.temperature` above 0).
-      source: of the training pictures, as `data.source`.
-      image_size: of the squares that are seen, in pixels; the shorter side is resized to it.
+      source: of the training pictures, as `data.source`; their shorter side becomes the model's `data.image_size`.
       batch_size: pictures a step.
       steps: how many; the rate rises in the first 100.
 
@@ -85,9 +85,8 @@ def fine_tune(model: Model, source: str, image_size: int = 128, batch_size: int 
     if steps < 1:
         raise UserError(f'steps={steps} leave the model as it is; use 1 or more')
     config = model.config.copy_and_resolve_references()
-    config.data.update(source=source, image_size=image_size, batch_size=batch_size, resize=None, max_resize=None)
-    config.data.min_colorfulness = 0.0
-    state, step = prepare(model, space, image_size)
+    config.data.update(source=source, batch_size=batch_size, resize=None, max_resize=None, min_colorfulness=0.0)
+    state, step = prepare(model, space)
     batches = pipeline.train_batches(Dataset(config.data), seed=config.seed)
     with tqdm(range(steps), 'fine-tuning', unit='step', dynamic_ncols=True) as progress:
         for _ in progress:
@@ -98,13 +97,13 @@ def fine_tune(model: Model, source: str, image_size: int = 128, batch_size: int 
     return model._replace(variables=model.variables | {'params': jax.device_get(state.ema_params)})
 
 
-def prepare(model: Model, space: Palette, image_size: int) -> tuple[State, Step]:
+def prepare(model: Model, space: Palette) -> tuple[State, Step]:
     """Return the state before the first step, and the step, compiled: pure but that it reuses the state's memory."""
     generator: Any = model.generator
     discriminator: Any = PatchGAN(n_layers=2, norm='none', spectral_norm=1)
     features: Any
     features, feature_params = lite0('loss', 'features')
-    variables = model.variables_at(image_size)
+    variables = model.variables
     statistics = {'batch_stats': variables['batch_stats']}
     ramp = optax.linear_schedule(0.0, 5e-5, 100)
     optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(ramp, b1=0.5))
@@ -186,7 +185,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser('realism', description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument('model', metavar='MODEL', help='a run, a file of weights, or a name, as --model')
     parser.add_argument('--source', required=True, help='data.source of the training pictures')
-    parser.add_argument('--image-size', type=int, default=128, help='of their squares, in pixels')
     parser.add_argument('--batch-size', type=int, default=16)
     parser.add_argument('--steps', type=int, default=300)
     parser.add_argument('--output', type=Path, required=True, help='a file *.safetensors')
@@ -195,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         if args.output.suffix != '.safetensors':
             raise UserError(f'--output={args.output} is no file *.safetensors; name it so')
-        tuned = fine_tune(load(args.model), args.source, args.image_size, args.batch_size, args.steps)
+        tuned = fine_tune(load(args.model), args.source, args.batch_size, args.steps)
         args.output.parent.mkdir(parents=True, exist_ok=True)
         storage.write_atomic(args.output, weights_file.encode(tuned.config, tuned.step, tuned.variables))
     except UserError as error:

@@ -72,7 +72,7 @@ def images(model):
 
 @pytest.fixture(scope='module')
 def stepped(model, images):
-    start, step = realism.prepare(model, model.space, SIZE)
+    start, step = realism.prepare(model, model.space)
     states, terms = [start], []
     for _ in range(40):
         state, measured = step(states[-1], images)
@@ -120,7 +120,7 @@ def test_the_command_writes_a_model_that_colours_and_takes_hints(tmp_path, monke
     photos = make_model(experiments.get_config('photos:smoke'), 64)
     monkeypatch.setattr(realism, 'load', lambda name: photos)
     output = tmp_path / 'new' / 'real.safetensors'
-    words = ['any', '--source', 'bundled', '--image-size', '64', '--batch-size', '2', '--steps', '3']
+    words = ['any', '--source', 'bundled', '--batch-size', '2', '--steps', '3']
     realism.main([*words, '--output', str(output)])
     tuned = load(output)
     assert (tuned.step, tuned.space, tuned.generator) == (photos.step, photos.space, photos.generator)
