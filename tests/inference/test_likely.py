@@ -78,11 +78,12 @@ def test_the_model_that_comes_along_follows_a_hint_and_says_what_is_likely():
         lab = color.rgb2lab(np.array([[list(bytes.fromhex(text[1:]))]]) / 255)[0, 0]
         assert abs(lab[0] - own) < 12  # of the small copy, in which a pixel is the mean of several
     plain = color.rgb2lab(colorizer(image) / 255)
-    for text in ('#5060a0', '#40a050'):  # far from what it guesses there, a brown
+    # Each far from what it guesses there.
+    for left, top, text in ((x, y, '#5060a0'), (x, y, '#40a050'), (30, 200, '#a05048')):
         wanted = color.rgb2lab(np.array([[list(bytes.fromhex(text[1:]))]]) / 255)[0, 0, 1:]
-        found = color.rgb2lab(colorizer(image, hints=[(x, y, text)]) / 255)
-        before = np.linalg.norm(plain[y, x, 1:] - wanted)
-        assert np.linalg.norm(found[y, x, 1:] - wanted) < 0.2 * before
+        found = color.rgb2lab(colorizer(image, hints=[(left, top, text)]) / 255)
+        before = np.linalg.norm(plain[top, left, 1:] - wanted)
+        assert np.linalg.norm(found[top, left, 1:] - wanted) < 0.2 * before
         assert np.abs(found - plain)[:60, :60].max() < 5
     likelier = dict(colorizer.likely_colors(image, x, y, hints=[(x, y, '#5060a0')]))
     assert max(likelier, key=likelier.get)[5:] > max(likelier, key=likelier.get)[1:3]  # blue
