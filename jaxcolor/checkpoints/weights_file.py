@@ -7,6 +7,7 @@ Rounding kernels so changes pictures of configs/photos.py by a Delta E of 0.007 
 import hashlib
 import json
 import re
+import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -24,6 +25,21 @@ from jaxcolor.errors import UserError
 _FORMAT = 'jaxcolor'
 _VERSION = '1'  # counts up when a config means other arrays; shapes are not checked, which takes seconds
 _PATHS = ('data.source', 'pretrained.weights', 'init_from')  # may say where files lie on somebody's machine
+
+
+def check_output(path: Path) -> None:
+    """Make the folder of a file that is to be written, before the work that it is to hold.
+
+    Raises:
+      UserError: it is no file `*.safetensors`, or its folder can't be made or written to.
+    """
+    if path.suffix != '.safetensors':
+        raise UserError(f'--output={path} is no file *.safetensors; name it so')
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise UserError(f'--output={path} can not be written: {error.strerror}; name another') from error
 
 
 def encode(config: ml_collections.ConfigDict, step: int, variables: dict[str, Any]) -> bytes:

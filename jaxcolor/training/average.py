@@ -85,6 +85,7 @@ def _config(config: ml_collections.ConfigDict, source: str, size: int) -> ml_col
         if config.data[field] is not None:
             config.data[field] = round(config.data[field] * size / config.data.image_size)
     config.data.update(source=source, image_size=size)
+    config.norm_statistics = 'batch'  # they are taken
     return config
 
 
@@ -125,12 +126,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     compilation_cache.use()
     try:
-        if args.output.suffix != '.safetensors':
-            raise UserError(f'--output={args.output} is no file *.safetensors; name it so')
+        weights_file.check_output(args.output)
         models = [load(name) for name in args.models]
         shares = args.shares or [1.0] * len(models)
         mean = average(models, shares, args.source, args.image_size, args.other_sizes)
-        args.output.parent.mkdir(parents=True, exist_ok=True)
         storage.write_atomic(args.output, weights_file.encode(mean.config, mean.step, mean.variables))
     except UserError as error:
         sys.exit(str(error))

@@ -191,10 +191,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     args = parser.parse_args(arguments)
     compilation_cache.use()
     try:
-        if args.output.suffix != '.safetensors':
-            raise UserError(f'--output={args.output} is no file *.safetensors; name it so')
+        weights_file.check_output(args.output)
         tuned = fine_tune(load(args.model), args.source, args.batch_size, args.steps)
-        args.output.parent.mkdir(parents=True, exist_ok=True)
         storage.write_atomic(args.output, weights_file.encode(tuned.config, tuned.step, tuned.variables))
     except UserError as error:
         sys.exit(str(error))

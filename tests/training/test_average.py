@@ -89,6 +89,14 @@ def test_a_single_model_keeps_its_own_statistics(models):
     assert_same(more.variables_at(32)['batch_stats'], own)
 
 
+def test_a_file_of_a_model_with_fixed_statistics_can_have_those_of_other_sizes(models):
+    """Files do not say what they started from, which training with fixed ones asks for."""
+    models[0].config.norm_statistics = 'fixed'
+    more = average.average(models[:1], [1.0], 'bundled', other_sizes=[32], batches=1)
+    assert jax.tree.leaves(more.variables_at(32)['batch_stats'])
+    assert more.config == models[0].config
+
+
 def test_models_of_the_same_statistics_keep_them(models):
     """As those that were fine-tuned with theirs fixed; others are of other weights."""
     statistics = jax.tree.map(lambda leaf: leaf + 0.5, models[0].variables['batch_stats'])

@@ -144,7 +144,9 @@ def test_no_steps_are_refused(model):
         realism.fine_tune(model, 'bundled', steps=0)
 
 
-def test_the_output_must_be_a_file_of_weights(monkeypatch, capsys, model):
-    monkeypatch.setattr(realism, 'load', lambda name: model)
+def test_the_output_must_be_a_file_of_weights(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(SystemExit, match=r'can not be written: .*; name another'):
+        realism.main(['any', '--source', 'bundled', '--output', f'{tmp_path}/file/real.safetensors'])
     with pytest.raises(SystemExit, match=r'--output=real\.npz is no file \*\.safetensors'):
         realism.main(['any', '--source', 'bundled', '--output', 'real.npz'])
