@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
@@ -45,13 +46,20 @@ def one(page: webdriver.Chrome | WebElement, selector: str) -> WebElement:
 
 
 def visible(page: webdriver.Chrome, selector: str) -> list[WebElement]:
-    """The elements of a CSS selector that can be seen."""
-    return [element for element in page.find_elements(By.CSS_SELECTOR, selector) if element.is_displayed()]
+    """The elements of a CSS selector that can be seen, all looked at in one moment: the page goes on meanwhile."""
+    return page.execute_script(
+        """
+        return [...document.querySelectorAll(arguments[0])].filter((element) =>
+          element.checkVisibility({ opacityProperty: true, visibilityProperty: true })
+          && element.getBoundingClientRect().width > 0);
+        """,
+        selector,
+    )
 
 
 def wait(page: webdriver.Chrome, ready: Callable[[webdriver.Chrome], object]) -> None:
-    """Wait until something is so."""
-    WebDriverWait(page, 60, poll_frequency=0.1).until(ready)
+    """Wait until something is so; what the page replaces while it is looked at is looked for again."""
+    WebDriverWait(page, 60, poll_frequency=0.1, ignored_exceptions=[StaleElementReferenceException]).until(ready)
 
 
 def choose(page: webdriver.Chrome, *paths: Path) -> None:

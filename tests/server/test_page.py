@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 pytest.importorskip('selenium')
-from helpers.pages import choose, downloaded, focus, one, wait
+from helpers.pages import choose, downloaded, focus, one, visible, wait
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -92,7 +92,7 @@ def test_several_with_a_bad_one(page, photograph, tmp_path):
     choose(page, photograph, bad, unshown)
     assert one(page, '#submit').text == 'Colour 3 photographs'
     one(page, '#submit').click()
-    wait(page, lambda _: len([a for a in page.find_elements(By.CSS_SELECTOR, '.download') if a.is_displayed()]) == 2)
+    wait(page, lambda _: len(visible(page, '.download')) == 2)
     cards = page.find_elements(By.CSS_SELECTOR, '.picture')
     wait(page, lambda _: 'failed' in cards[1].get_attribute('class'))
     assert one(cards[1], '.note').text.startswith('This file cannot be coloured: not a JPEG, PNG')
