@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,18 @@ def use() -> None:
     jax.config.update('jax_compilation_cache_dir', str(own))
     if 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS' not in os.environ:
         jax.config.update('jax_persistent_cache_min_compile_time_secs', 0.1)
+
+
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+    """Let no program that is compiled within be kept."""
+    name = 'jax_persistent_cache_min_compile_time_secs'
+    seconds = jax.config.values[name]
+    jax.config.update(name, float('inf'))
+    try:
+        yield
+    finally:
+        jax.config.update(name, seconds)
 
 
 def compile(function: Callable[..., Any], *args: Any, **static: Any) -> Callable[..., Any]:  # noqa: A001

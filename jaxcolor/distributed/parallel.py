@@ -21,8 +21,10 @@ def pmap(function: Callable[..., Any], in_axes: tuple[int | None, ...], donate: 
     Args:
       function: may reduce over `AXIS`.
       in_axes: 0 for what `shard` has split, None for what is the same everywhere.
-      donate: arguments whose memory is reused; they must have been placed by `replicate`.
+      donate: arguments whose memory is reused, but on CPUs, where XLA copies each of them first; they must have been
+        placed by `replicate`.
     """
+    donate = () if jax.default_backend() == 'cpu' else donate
     mapped = jax.pmap(function, axis_name=AXIS, in_axes=in_axes, out_axes=None, donate_argnums=donate)
     if jax.default_backend() == 'cpu' and jax.local_device_count() > 1:
         # Virtual CPU devices share one pool of threads: two calls in flight can each hold the threads

@@ -3,8 +3,9 @@
 XLA's CPU convolutions lose a factor of ten or more on tiny maps, on few channels and on every dilated input,
 while its matrix products run at the processor's peak. So each of the three linear maps of a convolution (its
 value and its two gradients) is here in more than one form, and static shapes decide which one a CPU runs; sizes
-that an export leaves open (symbolic dimensions) count as large. Other platforms run the native one. A transposed
-convolution is the adjoint of a convolution, so that it needs no more than these three.
+that an export leaves open (symbolic dimensions) count as large. Long trainings have oneDNN's forms as well. Other
+platforms run the native one. A transposed convolution is the adjoint of a convolution, so that it needs no more than
+these three.
 """
 
 import math
@@ -15,6 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
+
+from jaxcolor.models import onednn
 
 Padding = tuple[int, int]  # pixels (before, after), the same for rows and columns
 
@@ -90,6 +93,8 @@ def _forward(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     forms = {'stride': stride, 'padding': padding}
     if d <= _FEW_CHANNELS and stride == 1:
         return on_cpu(_forward_by_shifts, _forward_native, x, kernel, **forms)
+    if onednn.takes_forward(x, kernel, pixels):
+        return onednn.forward(x, kernel, stride, padding)
     few = c <= _FEW_CHANNELS and stride > 1
     if few and _splits(x, size, stride, padding):
         return on_cpu(_forward_by_blocks, _forward_native, x, kernel, **forms)
@@ -101,6 +106,8 @@ def _forward(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
 def _input_gradient(dy: Array, kernel: Array, stride: int, padding: Padding, shape: tuple[int, ...]) -> Array:
     forms = {'stride': stride, 'padding': padding, 'shape': shape}
     terms = math.prod(dy.shape[:3]) * math.prod(kernel.shape[:3])
+    if kernel.shape[2] > _FEW_CHANNELS and onednn.takes_forward(dy, kernel, dy.shape[1] * dy.shape[2]):
+        return onednn.input_gradient(dy, kernel, stride, padding, shape)
     large = stride == 1 and kernel.shape[0] > 1 and not _at_most(terms, _MANY_TERMS)
     if dy.shape[3] <= _FEW_CHANNELS or large:
         return _input_gradient_native(dy, kernel, stride, padding, shape)
@@ -112,6 +119,8 @@ def _kernel_gradient(x: Array, dy: Array, stride: int, padding: Padding, size: i
     pixels = dy.shape[1] * dy.shape[2]
     if dy.shape[3] <= _FEW_CHANNELS and stride == 1:
         return on_cpu(_kernel_gradient_by_shifts, _kernel_gradient_native, x, dy, **forms)
+    if onednn.takes_kernel_gradient(x, dy, size):
+        return onednn.kernel_gradient(x, dy, stride, padding, size)
     if size == 1 or _at_most(pixels, _SMALL_MAP) or _at_most(x.shape[0] * pixels, _FEW_ROWS):
         return on_cpu(_kernel_gradient_by_patches, _kernel_gradient_native, x, dy, **forms)
     return _kernel_gradient_native(x, dy, stride, padding, size)

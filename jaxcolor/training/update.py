@@ -11,6 +11,7 @@ from jaxtyping import Array, Int32
 
 from jaxcolor.data.dataset import Dataset
 from jaxcolor.distributed import parallel
+from jaxcolor.models import onednn
 from jaxcolor.training import train_metrics
 from jaxcolor.training.device_cache import DeviceCache
 from jaxcolor.training.host_batches import HostBatches
@@ -18,6 +19,8 @@ from jaxcolor.training.schedule import Schedule
 from jaxcolor.training.state import System, TrainState
 from jaxcolor.training.throughput import NOTHING, Throughput
 from jaxcolor.training.train_step import train_step
+
+_LONG = 1000  # steps, which are worth that the next start compiles them again
 
 Order = Callable[[Int32[Array, ''], int, Int32[Array, '']], Int32[Array, 'steps b']]
 
@@ -69,13 +72,23 @@ def train_steps(
             steps = config.steps_per_call
             if step + steps > schedule.next_stop(step):
                 steps = 1
-            with contextlib.nullcontext() if steps in compiled else throughput.paused():
+            with contextlib.nullcontext() if steps in compiled else _compiling(throughput, schedule):
                 images = throughput.fetch(batches, steps)
                 state, throughput.metrics = updates[steps](state, throughput.metrics, images, shard_numbers)
             compiled.add(steps)
             step += steps
             yield step, state, throughput
         unlogged = NOTHING
+
+
+@contextlib.contextmanager
+def _compiling(throughput: Throughput, schedule: Schedule) -> Iterator[None]:
+    """Leave the time of a first call out of the throughput, and let a long training use oneDNN.
+
+    By the steps of the whole run, not by those that are left: a run that resumes does the same arithmetic.
+    """
+    with throughput.paused(), onednn.allowed() if schedule.total >= _LONG else contextlib.nullcontext():
+        yield
 
 
 def make_update(

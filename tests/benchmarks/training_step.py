@@ -27,6 +27,7 @@ from jaxcolor import compilation_cache, experiments, xla_flags
 from jaxcolor import config as configs
 from jaxcolor.checkpoints.load import load
 from jaxcolor.distributed import parallel
+from jaxcolor.models import onednn
 from jaxcolor.training import train_metrics
 from jaxcolor.training.state import Player, TrainState, build_system, create_state
 from jaxcolor.training.update import make_update
@@ -136,7 +137,8 @@ def rows(cases: list[str], seconds: float, *, with_torch: bool) -> Iterator[Row]
 def profile(case: str, steps: int = 5) -> Iterator[str]:
     """Yield lines that say what kinds of operations a step's processor time goes into."""
     _, run = build_step(read_config(case))
-    run()
+    with onednn.allowed():
+        run()
     with tempfile.TemporaryDirectory() as folder:
         with jax.profiler.trace(folder):
             for _ in range(steps):
@@ -165,7 +167,8 @@ def main() -> None:
     compilation_cache.use()
     config = read_config(args.case)
     state, run = build_step(config)
-    run()
+    with onednn.allowed():  # as in a long training
+        run()
     print('the first step is taken', flush=True)
     if args.seconds is not None:
         steps = {'jaxcolor': run} | ({} if args.no_torch else build_torch_steps(config, state))

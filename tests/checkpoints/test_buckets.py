@@ -164,7 +164,9 @@ def test_a_state_of_another_shape_is_refused(rundir):
 
 def test_saving_does_not_hold_on_to_donated_memory(rundir):
     """The array is overwritten while it is being saved; the checkpoint has it as it was."""
-    advance = parallel.pmap(lambda tree, _: jax.tree.map(lambda a: a + 1, tree), in_axes=(None, 0), donate=(0,))
+    advance = jax.pmap(
+        lambda tree, _: jax.tree.map(lambda a: a + 1, tree), in_axes=(None, 0), out_axes=None, donate_argnums=0
+    )
     tree = parallel.replicate({'w': np.zeros((512, 512), np.float32)})
     abstract = jax.eval_shape(lambda: tree)
     with contextlib.closing(Checkpoints(rundir, keep=3)) as checkpoints:

@@ -54,7 +54,9 @@ def test_round_trip_is_exact_and_on_every_device(tmp_path):
 
 def test_saving_does_not_hold_on_to_donated_memory(tmp_path):
     """The array is overwritten while it is being saved; the checkpoint has it as it was."""
-    advance = parallel.pmap(lambda tree, _: jax.tree.map(lambda a: a + 1, tree), in_axes=(None, 0), donate=(0,))
+    advance = jax.pmap(
+        lambda tree, _: jax.tree.map(lambda a: a + 1, tree), in_axes=(None, 0), out_axes=None, donate_argnums=0
+    )
     tree = parallel.replicate({'w': np.zeros((512, 512), np.float32)})
     with contextlib.closing(Checkpoints(tmp_path, keep=10)) as checkpoints:
         for step in range(5):

@@ -1,0 +1,101 @@
+"""oneDNN's convolutions equal XLA's, where long trainings use them, and nowhere else are they in a program."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+SHAPES = [  # batch, size, c, d, k, stride, padding
+    (64, 8, 8, 16, 4, 2, (1, 1)),
+    (64, 8, 16, 8, 3, 1, (1, 1)),
+    (16, 9, 3, 32, 5, 1, (2, 2)),
+    (16, 9, 32, 3, 5, 1, (2, 2)),
+    (16, 12, 6, 5, 3, 1, (0, 0)),
+    (16, 16, 1, 8, 4, 2, (1, 1)),
+    (32, 16, 7, 8, 3, 2, (0, 1)),  # Keras 'same'
+    (16, 17, 8, 8, 4, 1, (1, 2)),
+    (20, 15, 8, 9, 5, 3, (1, 1)),
+]
+
+
+def check():
+    """Compare values and gradients of each shape, in a process with one device."""
+    from jax import lax
+
+    from jaxcolor.models import onednn
+    from jaxcolor.models.conv import conv
+
+    def native(x, kernel, stride, padding):
+        return lax.conv_general_dilated(
+            x, kernel, (stride, stride), (padding, padding), dimension_numbers=('NHWC', 'HWIO', 'NHWC')
+        )
+
+    def value_and_gradients(function, x, kernel):
+        y, pull = jax.vjp(function, x, kernel)
+        return y, pull(jnp.cos(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape).astype(y.dtype))
+
+    if not onednn._usable():
+        print('oneDNN is not used here')
+        return
+    for dtype, tolerance in ((jnp.float32, 1e-5), (jnp.bfloat16, 2e-2)):
+        calls = 0
+        for batch, size, c, d, k, stride, padding in SHAPES:
+            rng = np.random.default_rng(0)
+            x = jnp.asarray(rng.standard_normal((batch, size, size + stride, c)), dtype)
+            kernel = jnp.asarray(rng.standard_normal((k, k, c, d)), dtype)
+            forms = {'stride': stride, 'padding': padding}
+
+            def with_onednn(x, kernel):
+                return value_and_gradients(lambda x, kernel: conv(x, kernel, **forms), x, kernel)  # noqa: B023
+
+            def native_as_well(x, kernel):
+                return with_onednn(x, kernel)
+
+            with onednn.allowed():
+                lowered = jax.jit(with_onednn).lower(x, kernel)
+                got = lowered.compile()(x, kernel)
+            calls += lowered.as_text().count('__onednn$convolution')
+            plain = jax.jit(native_as_well).lower(x, kernel)
+            assert '__onednn$convolution' not in plain.as_text()
+            plain.compile()
+            full = [a.astype(jnp.float32) for a in (x, kernel)]
+            want = jax.jit(partial(value_and_gradients, partial(native, **forms)))(*full)
+            for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+                assert (a.shape, a.dtype) == (b.shape, dtype)
+                error = float(jnp.abs(a.astype(jnp.float32) - b).max() / jnp.abs(b).max())
+                assert error <= tolerance, (dtype, batch, size, c, d, k, stride, padding, error)
+        assert calls > len(SHAPES) or (dtype == jnp.bfloat16 and not calls), (dtype, calls)
+    x, kernel = jnp.ones((16, 8, 8, 8)), jnp.ones((3, 3, 8, 8))
+    with onednn.allowed():
+        several = jax.jit(jax.vmap(lambda x: conv(x, kernel, 1, (1, 1))))(jnp.stack([x, 2 * x]))
+    np.testing.assert_allclose(several[1], 2 * several[0], rtol=1e-6)
+    print('equal')
+
+
+def test_equals_native(tmp_path):
+    environment = {name: value for name, value in os.environ.items() if name != 'XLA_FLAGS'}  # one device
+    result = subprocess.run(
+        [sys.executable, __file__],
+        env=environment
+        | {'JAX_COMPILATION_CACHE_DIR': str(tmp_path), 'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0'},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    if 'not used' in result.stdout:
+        pytest.skip(result.stdout.strip())
+    assert result.stdout == 'equal\n'
+    assert 'Error writing' not in result.stderr  # XLA can't keep these programs
+    kept = [path.name for path in tmp_path.iterdir()]
+    assert any('native' in name for name in kept)
+    assert not any('with_onednn' in name for name in kept)
+
+
+if __name__ == '__main__':
+    check()
