@@ -135,7 +135,13 @@ def kernel_gradient(
 def _conv(
     x: Array, kernel: Array, pads: Sequence[tuple[int, int]], order: str, stride: int = 1, dilation: int = 1
 ) -> Array:
-    """Convolve [b, h, w, c] with a kernel whose axes, in the order said, are rows, columns, input and output."""
+    """Convolve [b, h, w, c] with a kernel whose axes, in the order said, are rows, columns, input and output.
+
+    Negative padding cuts off, which oneDNN does not: rows that a stride leaves over.
+    """
+    cut = [(min(before, 0), min(after, 0), 0) for before, after in pads]
+    x = lax.pad(x, jnp.zeros((), x.dtype), [(0, 0, 0), *cut, (0, 0, 0)])
+    pads = [(max(before, 0), max(after, 0)) for before, after in pads]
     axes = {axis: order.index(axis) for axis in order}
     sizes = [(kernel.shape[axes[axis]] - 1) * dilation + 1 for axis in 'hw']
     pixels = [(n + sum(pad) - size) // stride + 1 for n, pad, size in zip(x.shape[1:3], pads, sizes, strict=True)]

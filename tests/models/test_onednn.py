@@ -20,6 +20,8 @@ SHAPES = [  # batch, size, c, d, k, stride, padding
     (32, 16, 7, 8, 3, 2, (0, 1)),  # Keras 'same'
     (16, 17, 8, 8, 4, 1, (1, 2)),
     (20, 15, 8, 9, 5, 3, (1, 1)),
+    (32, 9, 8, 8, 2, 2, (0, 0)),  # a stride leaves rows over
+    (16, 16, 8, 9, 4, 3, (1, 1)),
 ]
 
 
