@@ -10,6 +10,7 @@ import contextvars
 import functools
 import importlib.metadata
 import json
+import os
 import platform
 import re
 from collections.abc import Iterator, Sequence
@@ -45,7 +46,7 @@ def allowed() -> Iterator[None]:
 
 @functools.cache
 def _usable() -> bool:
-    """Whether this process's only device is a CPU that oneDNN has fast kernels for, of a jaxlib that is known.
+    """Whether the only device is a CPU that oneDNN has fast kernels for, of a known jaxlib; XLA_FLAGS can say no.
 
     Several devices share one pool of threads, in which each call of oneDNN waits for others to end.
     """
@@ -55,6 +56,7 @@ def _usable() -> bool:
         and jax.default_backend() == 'cpu'
         and jax.device_count() == 1
         and 'avx512vl' in _features()
+        and '--xla_cpu_use_onednn=false' not in os.environ.get('XLA_FLAGS', '')
     )
 
 
