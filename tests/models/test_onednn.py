@@ -27,19 +27,11 @@ SHAPES = [  # batch, size, c, d, k, stride, padding
 
 def check():
     """Compare values and gradients of each shape, in a process with one device."""
-    from jax import lax
+    from test_conv import _value_and_gradients as value_and_gradients
+    from test_conv import assert_close, native, normal
 
     from jaxcolor.models import onednn
     from jaxcolor.models.conv import conv
-
-    def native(x, kernel, stride, padding):
-        return lax.conv_general_dilated(
-            x, kernel, (stride, stride), (padding, padding), dimension_numbers=('NHWC', 'HWIO', 'NHWC')
-        )
-
-    def value_and_gradients(function, x, kernel):
-        y, pull = jax.vjp(function, x, kernel)
-        return y, pull(jnp.cos(jnp.arange(y.size, dtype=jnp.float32)).reshape(y.shape).astype(y.dtype))
 
     if not onednn._usable():
         print('oneDNN is not used here')
@@ -47,9 +39,7 @@ def check():
     for dtype, tolerance in ((jnp.float32, 1e-5), (jnp.bfloat16, 2e-2)):
         calls = 0
         for batch, size, c, d, k, stride, padding in SHAPES:
-            rng = np.random.default_rng(0)
-            x = jnp.asarray(rng.standard_normal((batch, size, size + stride, c)), dtype)
-            kernel = jnp.asarray(rng.standard_normal((k, k, c, d)), dtype)
+            x, kernel = (a.astype(dtype) for a in (normal(0, batch, size, size + stride, c), normal(1, k, k, c, d)))
             forms = {'stride': stride, 'padding': padding}
 
             def with_onednn(x, kernel):
@@ -67,10 +57,8 @@ def check():
             plain.compile()
             full = [a.astype(jnp.float32) for a in (x, kernel)]
             want = jax.jit(partial(value_and_gradients, partial(native, **forms)))(*full)
-            for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
-                assert (a.shape, a.dtype) == (b.shape, dtype)
-                error = float(jnp.abs(a.astype(jnp.float32) - b).max() / jnp.abs(b).max())
-                assert error <= tolerance, (dtype, batch, size, c, d, k, stride, padding, error)
+            assert {leaf.dtype for leaf in jax.tree.leaves(got)} == {jnp.dtype(dtype)}
+            assert_close(got, want, tolerance)
         assert calls > len(SHAPES) or (dtype == jnp.bfloat16 and not calls), (dtype, calls)
     x, kernel = jnp.ones((16, 8, 8, 8)), jnp.ones((3, 3, 8, 8))
     with onednn.allowed():
