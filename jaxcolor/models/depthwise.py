@@ -1,8 +1,8 @@
 """Depthwise convolutions that are fast on CPUs as well.
 
 XLA's CPU convolutions treat each group of a grouped convolution by itself. A depthwise one does so little per pixel
-that a sum of shifted products, which vectorises over channels, is three times as fast, forward and backward. Other
-platforms run the native form.
+that a sum of shifted products, which vectorises over channels, is three times as fast, forward and backward. Long
+trainings have oneDNN's forms as well. Other platforms run the native form.
 """
 
 from functools import partial
@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
+from jaxcolor.models import onednn
 from jaxcolor.models.conv import Padding, on_cpu, taps
 
 
@@ -20,7 +21,7 @@ def depthwise_conv(
     x: Float[Array, 'b h w c'], kernel: Float[Array, 'k k c'], stride: int, padding: Padding
 ) -> Float[Array, 'b p q c']:
     """Cross-correlate each channel with its own square kernel."""
-    return on_cpu(_forward_by_shifts, _forward_native, x, kernel, stride=stride, padding=padding)
+    return _forward(x, kernel, stride, padding)
 
 
 def _fwd(x: Array, kernel: Array, stride: int, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
@@ -29,22 +30,39 @@ def _fwd(x: Array, kernel: Array, stride: int, padding: Padding) -> tuple[Array,
 
 def _bwd(stride: int, padding: Padding, kept: tuple[Array, Array], dy: Array) -> tuple[Array, Array]:
     x, kernel = kept
-    dx = on_cpu(
-        _input_gradient_by_shifts,
-        _input_gradient_native,
-        dy,
-        kernel,
-        stride=stride,
-        padding=padding,
-        shape=x.shape[1:3],
-    )
-    dkernel = on_cpu(
-        _kernel_gradient_by_shifts, _kernel_gradient_native, x, dy, stride=stride, padding=padding, size=len(kernel)
-    )
-    return dx, dkernel
+    dx = _input_gradient(dy, kernel, stride, padding, x.shape[1:3])
+    return dx, _kernel_gradient(x, dy, stride, padding, len(kernel))
 
 
 depthwise_conv.defvjp(_fwd, _bwd)
+
+
+# The three linear maps, each with its choice of form.
+
+
+def _forward(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
+    if onednn.takes_depthwise(x, kernel):
+        return onednn.depthwise_forward(x, kernel, stride, [padding] * 2)
+    return on_cpu(_forward_by_shifts, _forward_native, x, kernel, stride=stride, padding=padding)
+
+
+def _input_gradient(dy: Array, kernel: Array, stride: int, padding: Padding, shape: tuple[int, ...]) -> Array:
+    if stride == 1 and onednn.takes_depthwise(dy, kernel):
+        before = len(kernel) - 1 - padding[0]
+        pads = [(before, n + len(kernel) - 1 - p - before) for n, p in zip(shape, dy.shape[1:3], strict=True)]
+        return onednn.depthwise_forward(dy, kernel[::-1, ::-1], 1, pads)
+    forms = {'stride': stride, 'padding': padding, 'shape': shape}
+    return on_cpu(_input_gradient_by_shifts, _input_gradient_native, dy, kernel, **forms)
+
+
+def _kernel_gradient(x: Array, dy: Array, stride: int, padding: Padding, size: int) -> Array:
+    if onednn.takes_depthwise(x, dy):
+        return onednn.depthwise_kernel_gradient(x, dy, stride, padding, size)
+    forms = {'stride': stride, 'padding': padding, 'size': size}
+    return on_cpu(_kernel_gradient_by_shifts, _kernel_gradient_native, x, dy, **forms)
+
+
+# Their forms.
 
 
 def _forward_native(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:

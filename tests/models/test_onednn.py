@@ -25,41 +25,62 @@ SHAPES = [  # batch, size, c, d, k, stride, padding
 ]
 
 
-def check():
-    """Compare values and gradients of each shape, in a process with one device."""
+DEPTHWISE = [(3, 1, (1, 1)), (3, 2, (0, 1)), (5, 1, (2, 2)), (5, 2, (1, 2)), (3, 1, (0, 0))]  # k, stride, padding
+
+
+def compare(convolve, native, shape, kernel_shape, dtype, tolerance):
+    """Compare values and gradients with those of `native` in float32; return how many calls of oneDNN there were."""
     from test_conv import _value_and_gradients as value_and_gradients
-    from test_conv import assert_close, native, normal
+    from test_conv import assert_close, normal
+
+    from jaxcolor.models import onednn
+
+    batch, size, c, _, stride, padding = shape
+    x, kernel = (a.astype(dtype) for a in (normal(0, batch, size, size + stride, c), normal(1, *kernel_shape)))
+    forms = {'stride': stride, 'padding': padding}
+
+    def with_onednn(x, kernel):
+        return value_and_gradients(lambda x, kernel: convolve(x, kernel, **forms), x, kernel)
+
+    def native_as_well(x, kernel):
+        return with_onednn(x, kernel)
+
+    with onednn.allowed():
+        lowered = jax.jit(with_onednn).lower(x, kernel)
+        got = lowered.compile()(x, kernel)
+    plain = jax.jit(native_as_well).lower(x, kernel)
+    assert '__onednn$convolution' not in plain.as_text()
+    plain.compile()
+    full = [a.astype(jnp.float32) for a in (x, kernel)]
+    want = jax.jit(partial(value_and_gradients, partial(native, **forms)))(*full)
+    assert {leaf.dtype for leaf in jax.tree.leaves(got)} == {jnp.dtype(dtype)}
+    assert_close(got, want, tolerance)
+    return lowered.as_text().count('__onednn$convolution')
+
+
+def check():
+    """Compare each shape, in a process with one device."""
+    from test_conv import native
+    from test_depthwise import native as native_depthwise
 
     from jaxcolor.models import onednn
     from jaxcolor.models.conv import conv
+    from jaxcolor.models.depthwise import depthwise_conv
 
     if not onednn._usable():
         print('oneDNN is not used here')
         return
+    depthwise_shapes = [(4, size, c, *case) for case in DEPTHWISE for size, c in ((9, 16), (12, 5), (6, 24))]
     for dtype, tolerance in ((jnp.float32, 1e-5), (jnp.bfloat16, 2e-2)):
         calls = 0
         for batch, size, c, d, k, stride, padding in SHAPES:
-            x, kernel = (a.astype(dtype) for a in (normal(0, batch, size, size + stride, c), normal(1, k, k, c, d)))
-            forms = {'stride': stride, 'padding': padding}
-
-            def with_onednn(x, kernel):
-                return value_and_gradients(lambda x, kernel: conv(x, kernel, **forms), x, kernel)  # noqa: B023
-
-            def native_as_well(x, kernel):
-                return with_onednn(x, kernel)
-
-            with onednn.allowed():
-                lowered = jax.jit(with_onednn).lower(x, kernel)
-                got = lowered.compile()(x, kernel)
-            calls += lowered.as_text().count('__onednn$convolution')
-            plain = jax.jit(native_as_well).lower(x, kernel)
-            assert '__onednn$convolution' not in plain.as_text()
-            plain.compile()
-            full = [a.astype(jnp.float32) for a in (x, kernel)]
-            want = jax.jit(partial(value_and_gradients, partial(native, **forms)))(*full)
-            assert {leaf.dtype for leaf in jax.tree.leaves(got)} == {jnp.dtype(dtype)}
-            assert_close(got, want, tolerance)
+            calls += compare(conv, native, (batch, size, c, k, stride, padding), (k, k, c, d), dtype, tolerance)
         assert calls > len(SHAPES) or (dtype == jnp.bfloat16 and not calls), (dtype, calls)
+        calls = 0
+        for batch, size, c, k, stride, padding in depthwise_shapes:
+            shape = batch, size, c, k, stride, padding
+            calls += compare(depthwise_conv, native_depthwise, shape, (k, k, c), dtype, tolerance)
+        assert calls > len(depthwise_shapes) or (dtype == jnp.bfloat16 and not calls), (dtype, calls)
     x, kernel = jnp.ones((16, 8, 8, 8)), jnp.ones((3, 3, 8, 8))
     with onednn.allowed():
         several = jax.jit(jax.vmap(lambda x: conv(x, kernel, 1, (1, 1))))(jnp.stack([x, 2 * x]))
