@@ -101,7 +101,7 @@ def default() -> ml_collections.ConfigDict:
             'num_epochs': 45.0,
             'num_steps': ml_collections.config_dict.placeholder(int),
             'ema_decay': 0.0,  # of the generator's parameters, less in the first steps; 0 keeps no average
-            'dtype': 'float32',  # of the arithmetic: float32 or bfloat16; parameters stay float32
+            'dtype': 'float32',  # of the arithmetic: float32, bfloat16, or auto, the faster; parameters stay float32
             'accumulation_steps': 1,  # parts of the batch that go through one after the other, to save memory
             'steps_per_call': 1,  # by accelerators, for networks that are through in no time; slower on CPUs
             # Compute activations again in the backward pass instead of keeping them; None: from 512 px on.
@@ -349,7 +349,7 @@ def check(config: ml_collections.ConfigDict, device_count: int) -> None:
         raise UserError(f'updates={config.updates!r} is unknown; use alternating or simultaneous')
     if config.data.cache not in ('host', 'device'):
         raise UserError(f'data.cache={config.data.cache!r} is unknown; use host or device')
-    if config.dtype not in ('float32', 'bfloat16'):
-        raise UserError(f'dtype={config.dtype!r} is unknown; use float32 or bfloat16')
+    if config.dtype not in ('float32', 'bfloat16', 'auto'):
+        raise UserError(f'dtype={config.dtype!r} is unknown; use float32, bfloat16 or auto')
     if not 0 <= config.ema_decay < 1:
         raise UserError(f'ema_decay={config.ema_decay} is not in [0, 1); 0 keeps no average')

@@ -33,7 +33,7 @@ from jaxcolor.training.state import build_system, create_state
         ({'early_stopping.patience': 0}, r'early_stopping.patience=0 is too small; use 1 or more'),
         ({'seed': -1}, r'seed=-1 is out of range'),
         ({'sampling': 'noise'}, r"sampling='noise' is unknown; use none or dropout"),
-        ({'dtype': 'float16'}, r"dtype='float16' is unknown; use float32 or bfloat16"),
+        ({'dtype': 'float16'}, r"dtype='float16' is unknown; use float32, bfloat16 or auto"),
     ],
 )
 def test_values_out_of_range(change, message):

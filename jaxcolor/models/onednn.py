@@ -68,6 +68,11 @@ def _features() -> frozenset[str]:
     return frozenset(found[1].split() if found else ())
 
 
+def has_bfloat16() -> bool:
+    """Whether oneDNN is usable here, and bfloat16 faster by it than float32."""
+    return _usable() and 'avx512_bf16' in _features()
+
+
 def _takes(x: Array, kernel: Array) -> bool:
     """Whether oneDNN is allowed, and the arrays are such that it has a fast kernel."""
     dtypes = (jnp.float32, jnp.bfloat16) if 'avx512_bf16' in _features() else (jnp.float32,)

@@ -30,7 +30,16 @@ from jaxcolor.evaluation.figures import sample_grid, write_png
 from jaxcolor.evaluation.report import Console
 from jaxcolor.evaluation.scores import goodness, worse_than_baseline
 from jaxcolor.storage import REFUSALS, explain_refusal, read_text, write_atomic
-from jaxcolor.training import batch_statistics, device_cache, init_from, palette, pretrained, profiler, train_metrics
+from jaxcolor.training import (
+    batch_statistics,
+    device_cache,
+    init_from,
+    palette,
+    precision,
+    pretrained,
+    profiler,
+    train_metrics,
+)
 from jaxcolor.training.optimizers import learning_rates
 from jaxcolor.training.records import Records
 from jaxcolor.training.schedule import Schedule
@@ -47,7 +56,7 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     (Naim25 section 2.1); without, the newest.
 
     Args:
-      config: if its space is a palette without colours, they are filled in.
+      config: if its space is a palette without colours, or its dtype `auto`, they are filled in.
       workdir: a path, or an address such as `gs://…`.
 
     Returns:
@@ -63,9 +72,10 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     dataset = Dataset(config.data)
     model = init_from.read(config) if before is None else None
     palette.resolve(config, dataset, before if model is None else model.config)
-    system = build_system(config, parallel.AXIS, lambda: Schedule.of(config, dataset.steps_per_epoch).total)
-    check_metric(config.early_stopping.metric, system.space, config.metrics)
     schedule = Schedule.of(config, dataset.steps_per_epoch)
+    precision.resolve(config, schedule.total, before)
+    system = build_system(config, parallel.AXIS, lambda: schedule.total)
+    check_metric(config.early_stopping.metric, system.space, config.metrics)
     if config.data.cache == 'device':
         device_cache.check(dataset)
     validate = Validation(config, dataset, system)
@@ -327,6 +337,7 @@ def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> 
         raise UserError(f'{workdir} holds no run: it has no config.json; train first, or check --workdir')
     dataset = Dataset(config.data)
     palette.resolve(config, dataset, before)
+    precision.resolve(config, 0, before)
     system = build_system(config, parallel.AXIS)
     check_metric(config.early_stopping.metric, system.space, config.metrics)
     check_model(workdir, before, config)

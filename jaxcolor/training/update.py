@@ -20,7 +20,7 @@ from jaxcolor.training.state import System, TrainState
 from jaxcolor.training.throughput import NOTHING, Throughput
 from jaxcolor.training.train_step import train_step
 
-_LONG = 1000  # steps, which are worth that the next start compiles them again
+LONG = 1000  # steps, which are worth that the next start compiles them again
 
 Order = Callable[[Int32[Array, ''], int, Int32[Array, '']], Int32[Array, 'steps b']]
 
@@ -87,7 +87,7 @@ def _compiling(throughput: Throughput, schedule: Schedule) -> Iterator[None]:
 
     By the steps of the whole run, not by those that are left: a run that resumes does the same arithmetic.
     """
-    with throughput.paused(), onednn.allowed() if schedule.total >= _LONG else contextlib.nullcontext():
+    with throughput.paused(), onednn.allowed() if schedule.total >= LONG else contextlib.nullcontext():
         yield
 
 
