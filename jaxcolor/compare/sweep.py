@@ -150,7 +150,8 @@ def _trial(name: str, base: str, fields: dict[str, Any], texts: Any) -> Trial:
         except (TypeError, ValueError) as error:
             raise UserError(f'{field}={value!r} is of the wrong type: {error}') from error
     if config.space.name != 'palette':  # whose colours are learned from the data
-        build_system(config, None)
+        # Any dtype will do, for `auto` is not resolved before the run.
+        build_system(ml_collections.ConfigDict(config.to_dict() | {'dtype': 'float32'}), None)
     return Trial(name, base, fields, config)
 
 

@@ -78,7 +78,7 @@ def is_done(place: epath.Path, trial: Trial) -> bool:
     except ValueError as error:
         raise UserError(f'{place}/config.json {error}; move it away to train anew') from error
     for field, (old, new) in configs.differences(stored, trial.config).items():
-        if field not in _FREE:
+        if field not in _FREE and (field, new) != ('dtype', 'auto'):  # which is resolved in what is stored
             raise UserError(
                 f'{place} was trained with other settings: {field} was {old!r}, is {new!r}; '
                 'use another --workdir, or move that run away'

@@ -89,6 +89,7 @@ def test_a_sweep_from_its_line_to_its_page(tmp_path, monkeypatch, capsys):
         'def get_sweep():\n'
         "    fields = {'data.image_size': 16, 'data.resize': None, 'generator.depth': 3, 'generator.filters': 4}\n"
         "    fields |= {'generator.dropout_layers': 0, 'discriminator.filters': 4, 'discriminator.n_layers': 1}\n"
+        "    fields |= {'dtype': 'auto'}\n"
         "    variants = {'alternating': {}, 'simultaneous': {'updates': 'simultaneous'}}\n"
         "    return Sweep('quickstart:smoke', variants, fields)\n"
     )
@@ -127,6 +128,7 @@ def test_seeds_that_are_none(capsys):
 def test_the_sweeps_that_come_along(capsys):
     assert cli.main(['sweep', '--list']) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == ['akshat23', 'cifar_recipe', 'kanojia23', 'mehani23', 'naim25']
+    names = ['akshat23', 'cifar_recipe', 'kanojia23', 'mehani23', 'naim25', 'photographs']
+    assert [line.split()[0] for line in lines] == names
     assert cli.main(['sweep']) == 1
     assert 'SWEEP is missing' in capsys.readouterr().err
