@@ -26,9 +26,10 @@ from jaxcolor.films.join import join
 from jaxcolor.films.segments import FRAMES, Progress, Segments
 from jaxcolor.films.source import Film, Frame, Source
 from jaxcolor.inference import network, render, white_balance
-from jaxcolor.inference.colorizer import Colorizer, NetworkProgram
+from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.inference.network import SmallCopy
 from jaxcolor.inference.options import Options
+from jaxcolor.inference.programs import NetworkProgram
 from jaxcolor.storage import explain_refusal, open_atomic
 
 _BATCH = 16  # frames through the network together; a segment is so many batches
@@ -87,7 +88,7 @@ class Network:
         sizes = [size for size in (_BATCH, 4, 1) if size <= (most or _BATCH)]
         self.batch = next(size for size in sizes if size * pixels <= _BATCH_PIXELS or size == 1)
         self._light = film.coding.luma_of_byte
-        colorizer.compile(NetworkProgram(self.plan.shape, self.batch, colorizer.has_noise))
+        colorizer.programs.compile(NetworkProgram(self.plan.shape, self.batch, colorizer.has_noise))
         grey = jax.ShapeDtypeStruct((self.batch, *self.plan.content), np.uint8)
         colors = jax.ShapeDtypeStruct((*grey.shape, 2), np.float32)
         self._functions = compilation_cache.compile(_guide if self.plan.filtered else _constant, grey, colors)

@@ -1,11 +1,10 @@
 """`Colorizer`: a trained network that gives photographs of any size their colour."""
 
-import dataclasses
 import os
 from collections import defaultdict
 from collections.abc import Sequence
 from reprlib import repr as brief
-from typing import Any, NamedTuple, Unpack, overload
+from typing import Any, Unpack, overload
 
 import jax
 import numpy as np
@@ -13,7 +12,6 @@ from etils import epath
 from jaxtyping import Array, Float
 from PIL.Image import Image as Pillow
 
-from jaxcolor import compilation_cache
 from jaxcolor.checkpoints.load import load
 from jaxcolor.checkpoints.model import Model
 from jaxcolor.color.hints import STRIDE
@@ -22,34 +20,17 @@ from jaxcolor.distributed import devices
 from jaxcolor.errors import UserError
 from jaxcolor.imaging.arrays import Picture, Pixels
 from jaxcolor.imaging.read_any import read_any
-from jaxcolor.inference import batches, likely, network, rendering, white_balance
+from jaxcolor.inference import batches, likely, network, white_balance
 from jaxcolor.inference import hints as color_hints
 from jaxcolor.inference.hints import Hint
 from jaxcolor.inference.likely import Spot
-from jaxcolor.inference.network import LONGEST, Plan, Shapes, SmallCopy
+from jaxcolor.inference.network import Plan, Shapes, SmallCopy
 from jaxcolor.inference.options import Knobs, Options, check
-from jaxcolor.inference.render import Place
-from jaxcolor.inference.rendering import Program, Rendering
+from jaxcolor.inference.programs import NetworkProgram, Programs
+from jaxcolor.inference.rendering import Rendering
 from jaxcolor.models import sizes
 
 _COLDEST = 1e-6  # a temperature at which a palette takes the likeliest colour
-
-
-class NetworkProgram(NamedTuple):
-    """A compiled program: so many pictures of a shape through the network."""
-
-    shape: tuple[int, int]
-    batch: int
-    noise: bool
-    hints: bool = False
-
-
-class StretchProgram(NamedTuple):
-    """A compiled program: so many pixels of a picture get their colour."""
-
-    size: int
-    channels: int
-    dtype: str
 
 
 class Colorizer:
@@ -70,6 +51,7 @@ class Colorizer:
       variables: its parameters, and running statistics of pictures of `render_size`, on the device.
       render_size: the shorter side of the small copy, in pixels.
       shapes: of small copies.
+      programs: those that are compiled, or will be.
     """
 
     def __init__(self, model: Model | None = None, render_size: int | None = None):
@@ -88,7 +70,7 @@ class Colorizer:
         others = {name: value for name, value in model.variables.items() if name != 'params'}
         self.model = model._replace(variables=self.variables | others)  # parameters are in memory once
         self.shapes = Shapes(self.render_size, step)
-        self._programs: dict[NetworkProgram | StretchProgram, Program] = {}
+        self.programs = Programs(self.generator, self.space, self.variables, self.render_size)
 
     @classmethod
     def restore(
@@ -216,15 +198,6 @@ class Colorizer:
         """Whether dropout draws noise even where no samples are asked for."""
         return self.config.get('sampling') == 'dropout'
 
-    def compile(self, program: NetworkProgram | StretchProgram) -> None:
-        """Compile a program, or take it from the cache, so that no picture waits for that; on any thread."""
-        if program not in self._programs:
-            self._programs[program] = self._compile(program)
-
-    def is_compiled(self, program: NetworkProgram | StretchProgram) -> bool:
-        """Whether a picture that needs this program need not wait for it."""
-        return program in self._programs
-
     def small_copies(self, pixels: Pixels, options: Options, hints: Sequence[Hint] = ()) -> list[SmallCopy]:
         """Return what the network has to see of a picture [h, w, 1 | 3]: its small copy, and the mirror image too.
 
@@ -324,7 +297,7 @@ class Colorizer:
         for row, copy in enumerate(copies):
             batch[row], filtered[row], mirrored[row] = copy.pixels, copy.plan.filtered, copy.mirrored
         hints = None if copies[0].hints is None else _batch_of_hints(copies, size)
-        program = self._program(NetworkProgram(shape, size, key is not None, hints is not None))
+        program = self.programs[NetworkProgram(shape, size, key is not None, hints is not None)]
         numbers = np.float32(max(temperature, _COLDEST)), np.float32(vividness)
         return program(self.variables, batch, filtered, mirrored, key, *numbers, hints)
 
@@ -337,7 +310,7 @@ class Colorizer:
             mean = np.mean([np.asarray(one) for one in functions], axis=0)
         if options.warmth:
             mean = white_balance.warm(np.asarray(mean), options.warmth)
-        return Rendering(pixels, mean, plan, options.saturation, self._stretch_program)
+        return Rendering(pixels, mean, plan, options.saturation, self.programs.stretch)
 
     def _colorize(
         self, pictures: Sequence[Picture], hints: Sequence[Sequence[Hint]], options: Options, draw: int
@@ -360,41 +333,6 @@ class Colorizer:
                             pass
                         results[index] = work.result
         return [results[index] for index in range(len(pictures))]
-
-    def _stretch_program(self, size: int, channels: int, dtype: str) -> Program:
-        return self._program(StretchProgram(size, channels, dtype))
-
-    def _program(self, program: NetworkProgram | StretchProgram) -> Program:
-        self.compile(program)
-        return self._programs[program]
-
-    def _compile(self, program: NetworkProgram | StretchProgram) -> Program:
-        rows = LONGEST * self.render_size**2
-        number = jax.ShapeDtypeStruct((), np.float32)
-        if isinstance(program, StretchProgram):
-            pixels = jax.ShapeDtypeStruct((program.size, program.channels), program.dtype)
-            functions = jax.ShapeDtypeStruct((rows, 4), np.float32)
-            pair, stride = jax.ShapeDtypeStruct((2,), np.int32), jax.ShapeDtypeStruct((), np.int32)
-            place = Place(pair, pair, pair, stride)  # type: ignore[arg-type]
-            to_lab = compilation_cache.compile(rendering.to_lab, pixels, functions, place, number)
-            channels = (jax.ShapeDtypeStruct((program.size,), np.float32),) * 3
-            to_rgb = compilation_cache.compile(rendering.to_rgb, *channels, dtype=program.dtype)
-            return lambda *arguments: to_rgb(*to_lab(*arguments))
-        space = self.space
-        if isinstance(space, Palette):  # one program for all values
-            space = dataclasses.replace(space, temperature=1.0, vividness=0.0)
-        grid = [side // STRIDE for side in program.shape]
-        images = jax.ShapeDtypeStruct((program.batch, *program.shape, 3), np.uint8)
-        flags = jax.ShapeDtypeStruct((program.batch,), bool)
-        key = jax.eval_shape(lambda: jax.random.key(0)) if program.noise else None
-        hints = jax.ShapeDtypeStruct((program.batch, *grid, 3), np.float32) if program.hints else None
-        return compilation_cache.compile(
-            network.predict,
-            *(self.variables, images, flags, flags, key, number, number, hints),
-            generator=self.generator,
-            space=space,
-            rows=rows,
-        )
 
 
 def _hints_of_each(hints: Any, count: int) -> list[tuple[Hint, ...]]:

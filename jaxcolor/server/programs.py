@@ -7,8 +7,9 @@ from concurrent.futures import Future
 from typing import NamedTuple
 
 from jaxcolor import compilation_cache
-from jaxcolor.inference.colorizer import Colorizer, NetworkProgram, StretchProgram
+from jaxcolor.inference.colorizer import Colorizer
 from jaxcolor.inference.network import SmallCopy
+from jaxcolor.inference.programs import NetworkProgram, StretchProgram
 from jaxcolor.inference.rendering import SIZES
 from jaxcolor.server.metrics import Metrics
 
@@ -27,7 +28,7 @@ class Program(NamedTuple):
     @property
     def is_compiled(self) -> bool:
         """Whether it is there."""
-        return self.colorizer.is_compiled(self.program)
+        return self.program in self.colorizer.programs
 
 
 class Programs:
@@ -102,7 +103,7 @@ class Programs:
     def _compile(self) -> None:
         while (program := self._next()) is not None:
             try:
-                program.colorizer.compile(program.program)
+                program.colorizer.programs.compile(program.program)
             except Exception as error:
                 self._failed.add(program)
                 if program in self._common:

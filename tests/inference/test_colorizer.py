@@ -206,10 +206,10 @@ def test_few_programs_for_many_pictures(make_run):
     rng = np.random.default_rng(0)
     for height, width in rng.integers(1, 400, (60, 2)):
         colorizer(np.zeros((height, width), np.uint8), flip_average=bool(height % 2))
-    assert len(colorizer._programs) <= len(rendering.SIZES) + 2 * len(colorizer.shapes.all())
-    before = len(colorizer._programs)
+    assert len(list(colorizer.programs)) <= len(rendering.SIZES) + 2 * len(colorizer.shapes.all())
+    before = len(list(colorizer.programs))
     colorizer(np.zeros((1, 300_000), np.uint8), saturation=0.5, flip_average=True)
-    assert len(colorizer._programs) <= before + 1
+    assert len(list(colorizer.programs)) <= before + 1
 
 
 @pytest.mark.parametrize('size', [(2, 150_000), (150_000, 2), (1, 1), (547, 613)])

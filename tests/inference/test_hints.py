@@ -11,10 +11,10 @@ from skimage import color
 from jaxcolor.color.hints import SCALE
 from jaxcolor.errors import UserError
 from jaxcolor.inference import hints, network
-from jaxcolor.inference.colorizer import NetworkProgram
 from jaxcolor.inference.hints import Hint
 from jaxcolor.inference.network import Plan
 from jaxcolor.inference.options import Options
+from jaxcolor.inference.programs import NetworkProgram
 
 
 @pytest.fixture(scope='module')
@@ -117,7 +117,7 @@ def test_without_hints_the_program_is_the_one_without_their_inputs(colorizer):
     image = np.random.default_rng(0).integers(0, 256, (40, 30), np.uint8)
     fresh = obedient()
     plain = fresh(image)
-    assert {p.hints for p in fresh._programs if isinstance(p, NetworkProgram)} == {False}
+    assert {p.hints for p in fresh.programs if isinstance(p, NetworkProgram)} == {False}
     fresh(image, hints=[(3, 3, '#ff0000')])
     for nothing in (None, [], ()):
         np.testing.assert_array_equal(fresh(image, hints=nothing), plain)

@@ -189,14 +189,14 @@ def test_what_is_cancelled_on_its_way_takes_no_more_steps(batcher, submit, monke
 def test_the_device_never_compiles(model, metrics, monkeypatch):
     """A picture waits for its programs, which come before those that nobody waits for."""
     colorizer = Colorizer.restore(model)
-    submitted, compiled, compile_one = threading.Event(), [], colorizer._compile
+    submitted, compiled, compile_one = threading.Event(), [], colorizer.programs._compile
 
     def note(program):
         submitted.wait()
         compiled.append((threading.current_thread().name, program))
         return compile_one(program)
 
-    monkeypatch.setattr(colorizer, '_compile', note)
+    monkeypatch.setattr(colorizer.programs, '_compile', note)
     batcher = Batcher([colorizer], 1, metrics)
     try:
         shapes = [(40, 160, 1), (160, 40, 1)]

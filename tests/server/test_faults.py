@@ -10,6 +10,7 @@ import pytest
 
 from jaxcolor import Colorizer
 from jaxcolor.inference.options import Options
+from jaxcolor.inference.programs import Programs
 from jaxcolor.server import worker
 from jaxcolor.server.app import create_app
 from jaxcolor.server.models import ServedModel
@@ -108,14 +109,14 @@ def test_a_wait_for_a_thread_is_no_work(colorizer, start, picture, monkeypatch):
 
 def test_a_program_of_few_pictures_that_can_not_be_compiled_ends_nothing(model, start, caplog, monkeypatch):
     colorizer = Colorizer.restore(model)
-    shape, compile_one = colorizer.shapes.all()[-1], colorizer._compile
+    shape, compile_one = colorizer.shapes.all()[-1], colorizer.programs._compile
 
     def fail(program):
         if getattr(program, 'shape', None) == shape:
             raise MemoryError
         return compile_one(program)
 
-    monkeypatch.setattr(colorizer, '_compile', fail)
+    monkeypatch.setattr(colorizer.programs, '_compile', fail)
     app = create_app([ServedModel(colorizer)], Settings(batch_size=1))
     batcher = app.state.handlers.worker._batcher
     pixels = np.zeros((8 * shape[0], 8 * shape[1], 1), np.uint8)
@@ -128,8 +129,8 @@ def test_a_program_of_few_pictures_that_can_not_be_compiled_ends_nothing(model, 
 
 
 def test_a_model_that_can_not_be_compiled_ends_the_server(colorizer, start, monkeypatch):
-    monkeypatch.setattr(colorizer, 'variables', {'params': {}})
-    monkeypatch.setattr(colorizer, '_programs', {})
+    broken = Programs(colorizer.generator, colorizer.space, {'params': {}}, colorizer.render_size)
+    monkeypatch.setattr(colorizer, 'programs', broken)
     server, _ = start(create_app([ServedModel(colorizer)], Settings()))
     while server.failure is None:
         time.sleep(0.02)
