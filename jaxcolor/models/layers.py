@@ -1,5 +1,6 @@
 """Layers that the networks are built of: convolutions with spectral norm, normalisation, dropout, pooling."""
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -224,11 +225,11 @@ def _moments(
 ) -> tuple[Float[Array, '*ones c'], Float[Array, '*ones c']]:
     """Return mean and variance of x in one pass over it, kept in float32, broadcastable against x."""
     x = x.astype(jnp.float32)
-    mean = x.mean(axes, keepdims=True)
-    mean_square = jnp.square(x).mean(axes, keepdims=True)
-    if axis_name is not None:
-        mean, mean_square = jax.lax.pmean((mean, mean_square), axis_name)
-    mean, mean_square = checkpoint_name((mean, mean_square), KEPT)
+    sums = x.sum(axes, keepdims=True), jnp.square(x).sum(axes, keepdims=True)
+    count = math.prod(x.shape[axis] for axis in axes)
+    if axis_name is not None:  # sums cross devices, not means: there is nothing to do between summing here and there
+        sums, count = jax.lax.psum(sums, axis_name), count * jax.lax.axis_size(axis_name)
+    mean, mean_square = checkpoint_name((sums[0] / count, sums[1] / count), KEPT)
     return mean, jnp.maximum(mean_square - jnp.square(mean), 0)
 
 

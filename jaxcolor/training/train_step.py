@@ -219,22 +219,26 @@ def _optimize(
 
     The gradient is as it was before it is clipped. Norms are nan but in every eighth step: they read all parameters.
     """
-    mean = jax.lax.pmean(gradients.gradients, AXIS)
+    # Divided before the sum, where it is fused with what computes the gradient: after it, it is a pass of its own.
+    devices = jax.lax.axis_size(AXIS)
+    mean = jax.lax.psum(jax.tree.map(lambda gradient: gradient / devices, gradients.gradients), AXIS)
 
-    def update() -> tuple[Any, Any]:
+    def update(mean: Any) -> tuple[Any, Any]:
         with jax.numpy_dtype_promotion('standard'):  # optax's Adam mixes float32 with its int32 count
             return optimizer.update(mean, player.opt_state, player.params)
 
-    def norms() -> Terms:
+    def norms(mean: Any) -> Terms:
         # Anew, for the update itself is never in memory.
-        ratio = optax.tree.norm(update()[0]) / optax.tree.norm(player.params)
+        ratio = optax.tree.norm(update(mean)[0]) / optax.tree.norm(player.params)
         return {'grad_norm': optax.tree.norm(mean), 'update_ratio': ratio}
 
-    def nothing() -> Terms:
+    def nothing(_: Any) -> Terms:
         return {'grad_norm': jnp.asarray(jnp.nan), 'update_ratio': jnp.asarray(jnp.nan)}
 
-    measured = jax.lax.cond(step % _NORMS_EVERY == 0, norms, nothing)
-    updates, opt_state = update()
+    measured = jax.lax.cond(step % _NORMS_EVERY == 0, norms, nothing, mean)
+    # Norms come first: the update then takes the place of what they read, which else had to be copied.
+    mean, measured = jax.lax.optimization_barrier((mean, measured))
+    updates, opt_state = update(mean)
     return Player(optax.apply_updates(player.params, updates), gradients.batch_stats, opt_state), measured
 
 
