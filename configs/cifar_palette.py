@@ -5,7 +5,8 @@ the University of Toronto course script "Colourization of CIFAR-10 Horses via cl
 32 and 64 channels, the skip from the picture itself, the batch of 100 and Adam at 1e-3 are that script's. Without
 that skip (pix2pix has none at full size) five levels reached 46 % after 20 epochs, below the 53 % of taking each
 pixel's own grey; with it, four levels reached 51 % and knew the 5,000 horses by heart.
-After 100 epochs the report has a validation accuracy of 59.8 % and a loss of 0.9769.
+After 100 epochs the report has a validation accuracy of 59.8 % and a loss of 0.9769; this, in 16 minutes on two CPU
+cores beside other work, 55.7 % and 1.120. Each pixel's own grey is right in 53.4 %.
 
     TFDS_DATA_DIR=… python -m jaxcolor.main --config=configs/cifar_palette.py
 
