@@ -72,10 +72,14 @@ def train(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> dict[st
     dataset = Dataset(config.data)
     model = init_from.read(config) if before is None else None
     palette.resolve(config, dataset, before if model is None else model.config)
-    schedule = Schedule.of(config, dataset.steps_per_epoch)
-    precision.resolve(config, schedule.total, before)
-    system = build_system(config, parallel.AXIS, lambda: schedule.total)
+
+    def total() -> int:  # only asked for after checks that can do without, for it opens the data
+        return Schedule.of(config, dataset.steps_per_epoch).total
+
+    precision.resolve(config, total, before)
+    system = build_system(config, parallel.AXIS, total)
     check_metric(config.early_stopping.metric, system.space, config.metrics)
+    schedule = Schedule.of(config, dataset.steps_per_epoch)
     if config.data.cache == 'device':
         device_cache.check(dataset)
     validate = Validation(config, dataset, system)
@@ -337,7 +341,7 @@ def evaluate_run(config: ml_collections.ConfigDict, workdir: epath.PathLike) -> 
         raise UserError(f'{workdir} holds no run: it has no config.json; train first, or check --workdir')
     dataset = Dataset(config.data)
     palette.resolve(config, dataset, before)
-    precision.resolve(config, 0, before)
+    precision.resolve(config, lambda: 0, before)
     system = build_system(config, parallel.AXIS)
     check_metric(config.early_stopping.metric, system.space, config.metrics)
     check_model(workdir, before, config)

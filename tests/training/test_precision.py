@@ -34,14 +34,14 @@ def test_takes_the_faster(monkeypatch, device, steps, onednn_has, expected):
     monkeypatch.setattr(jax, 'local_devices', lambda: [device])
     monkeypatch.setattr(onednn, 'has_bfloat16', lambda: onednn_has)
     config = small(dtype='auto')
-    precision.resolve(config, steps)
+    precision.resolve(config, lambda: steps)
     assert config.dtype == expected
 
 
 def test_what_is_named_stays(monkeypatch):
     monkeypatch.setattr(onednn, 'has_bfloat16', lambda: True)
     config = small()
-    precision.resolve(config, 1000)
+    precision.resolve(config, lambda: 1000)
     assert config.dtype == 'float32'
 
 
