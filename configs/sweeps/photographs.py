@@ -1,6 +1,7 @@
 """The reports' eight systems for photographs, on the same pictures at 64 px, four epochs each.
 
-Networks have as many levels as the size allows, and PatchGANs see 34 px; all else is as in their configs.
+U-Nets have as many levels as the size allows, pix2pix' PatchGANs see 34 px, L1 alone has half of the epochs where the
+config has it first, and `spectral_gan` is `lab` of the sweep `akshat23`; all else is as in the configs.
 
     jaxcolor sweep photographs --config.data.source=folder:/path/to/pictures
 
