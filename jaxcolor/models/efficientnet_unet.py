@@ -11,6 +11,7 @@ from jaxtyping import Array, Float
 
 from jaxcolor.color.hints import pool_hints
 from jaxcolor.color.resampling import double
+from jaxcolor.errors import UserError
 from jaxcolor.models import efficientnet_weights
 from jaxcolor.models.efficientnet import DepthwiseConv, EfficientNetLite0
 from jaxcolor.models.layers import Conv, Norm, WithoutDropout, activation, check_divisible
@@ -31,7 +32,9 @@ class EfficientNetUNet(WithoutDropout, nn.Module):
     to its size, through convolutions without biases: where there are no hints they add exactly nothing.
 
     Attributes:
-      out_channels: of the output, at a quarter of the picture's size.
+      out_channels: of the output, at a quarter of the size that the encoder sees.
+      enlarge: how many times as large the encoder sees a picture, each way: 1, 2 or 4. ImageNet's weights know things
+        of 200 pixels, of which a picture of 32 has none.
       width: of the encoder, see `EfficientNetLite0`; and so are `frozen_blocks`.
       widths: channels of the decoder, from 1/32 to 1/4 of the size.
       blocks: how many there are at each of these levels.
@@ -40,6 +43,7 @@ class EfficientNetUNet(WithoutDropout, nn.Module):
     """
 
     out_channels: int
+    enlarge: int = 1
     width: float = 1.0
     frozen_blocks: int = 0
     widths: tuple[int, ...] = (256, 192, 128, 96)
@@ -50,9 +54,11 @@ class EfficientNetUNet(WithoutDropout, nn.Module):
     axis_name: str | None = None
 
     def check_size(self, height: int, width: int) -> None:
-        """Raise UserError unless pictures of height x width can be halved five times."""
+        """Raise UserError unless pictures of height x width, enlarged, can be halved five times."""
+        if self.enlarge not in (1, 2, 4):
+            raise UserError(f'generator.enlarge is {self.enlarge}: it must be 1, 2 or 4.')
         for size in (height, width):
-            check_divisible(size, 32, '32')
+            check_divisible(size, 32 // self.enlarge, '32 / enlarge')
 
     def load_backbone(self, entries: Mapping[str, np.ndarray], params: Any, batch_stats: Any) -> tuple[Any, Any]:
         """Return `params` and `batch_stats` with the encoder's of a state dict; see `efficientnet_weights.to_flax`."""
@@ -61,8 +67,8 @@ class EfficientNetUNet(WithoutDropout, nn.Module):
     @nn.compact
     def __call__(
         self, x: Float[Array, 'b h w 1'], train: bool, hints: Float[Array, 'b h//4 w//4 3'] | None = None
-    ) -> Float[Array, 'b h//4 w//4 c']:
-        """Return what `Space.join` takes.
+    ) -> Float[Array, 'b p q c']:
+        """Return what `Space.join` takes, of h and w times `enlarge` / 4.
 
         Args:
           x: grey pictures, L*/50 - 1.
@@ -73,6 +79,8 @@ class EfficientNetUNet(WithoutDropout, nn.Module):
         given = hints
         if self.hints and self.is_initializing():
             given = jnp.zeros((len(x), x.shape[1] // 4, x.shape[2] // 4, 3))
+        for _ in range(self.enlarge.bit_length() - 1):
+            x, given = double(x), None if given is None else given.repeat(2, 1).repeat(2, 2)
 
         def conv(y: Array, features: int, name: str, *, bias: bool = False) -> Array:
             init = _linear_normal if bias else _he_normal

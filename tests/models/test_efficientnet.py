@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from jaxcolor.color.resampling import double
 from jaxcolor.errors import UserError
 from jaxcolor.models import efficientnet_weights
 from jaxcolor.models.efficientnet import EfficientNetLite0
@@ -122,6 +123,30 @@ def test_frozen_blocks_have_no_gradient(variables):
     for name, layer in gradients['backbone'].items():
         largest = max(float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(layer))
         assert (largest == 0) == (name in ('stem', *(f'block{i}' for i in range(6)))), name
+
+
+@pytest.mark.parametrize('factor', [2, 4])
+def test_a_small_picture_is_coloured_as_its_enlargement_is(variables, factor):
+    size = 32 // factor
+    small = X[:, :size, :size]
+    hints = jnp.zeros((len(X), size // 4, size // 4, 3)).at[0, -1, 0].set(jnp.asarray([0.5, -0.2, 1]))
+    large = small
+    for _ in range(factor // 2):
+        large = double(large)
+    on_block = np.kron(hints, np.ones((1, factor, factor, 1)))
+    for given, given_large in ((None, None), (hints, jnp.asarray(on_block, jnp.float32))):
+        got = jax.jit(lambda h: unet(enlarge=factor).apply(variables, small, False, h))(given)
+        want = jax.jit(lambda h: unet().apply(variables, large, False, h))(given_large)
+        assert got.shape[1:3] == (8, 8) == want.shape[1:3]
+        np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+def test_enlarged_pictures_can_be_smaller():
+    unet(enlarge=4).check_size(8, 24)
+    with pytest.raises(UserError, match='image size 20 is not divisible by 32 / enlarge; use 16 or 24'):
+        unet(enlarge=4).check_size(20, 8)
+    with pytest.raises(UserError, match=r'generator.enlarge is 3: it must be 1, 2 or 4'):
+        unet(enlarge=3).check_size(32, 32)
 
 
 @pytest.mark.parametrize('size', [48, 100])
