@@ -21,7 +21,7 @@ def get_config(variant: str = '') -> ml_collections.ConfigDict:
     configs.check_variant(variant, 'smoke', 'finetune')
     config = configs.default()
     config.data.update(source='folder:photos', image_size=96, max_resize=128, batch_size=32, min_colorfulness=8.0)
-    decoding = {'temperature': 1.0, 'vividness': 0.2, 'compression': 0.045}
+    decoding = {'temperature': 1.0, 'vividness': 0.1, 'compression': 0.045, 'estimate': 'median'}
     configs.choose(config, 'space', 'palette', basis='lab', spacing=10.0, sigma=5.0, **decoding)
     configs.choose(config, 'generator', 'efficientnet_unet', frozen_blocks=3)
     config.discriminator = None

@@ -23,6 +23,8 @@ _FREE_FIELDS = (
     'space.rebalance',
     'space.vividness',
     'space.compression',
+    'space.estimate',
+    'space.saturation',
     'space.frequencies',
     'generator.frozen_blocks',
 )

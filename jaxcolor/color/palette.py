@@ -18,6 +18,7 @@ from jaxcolor.color.resampling import enlarge, shrink
 from jaxcolor.errors import UserError
 
 _BASES = ('rgb', 'lab', 'luv')
+_ESTIMATES = ('mean', 'median')
 
 Target = Int[Array, 'b h w 1'] | Float[Array, 'b h w d']
 
@@ -43,6 +44,9 @@ class Palette:
       compression: 0 has the mean of colours as they are. Above, the mean of colours whose chroma C is
         ln(1 + compression C) / compression, where equal steps look alike: CIEDE2000 (Luo, Cui and Rigg 2001) divides
         differences in C by 1 + 0.045 C. So a vivid colour that is merely possible moves the mean less (`lab`, `luv`).
+      estimate: `mean`, which errs least in squares, or `median`, which errs least in distances: see `geometric_median`.
+        Between two likely colours the mean is neither, and greyer; the median takes a side.
+      saturation: what the mean or the median is multiplied by, before `compression` is undone (`lab`, `luv`).
       centers: the colours, 3 numbers (rgb) or 2 each; None as long as they have not been learned.
       frequencies: the share of each among the training pixels.
     """
@@ -58,6 +62,8 @@ class Palette:
     sigma: float = 0.0
     vividness: float = 0.0
     compression: float = 0.0
+    estimate: str = 'mean'
+    saturation: float = 1.0
     centers: tuple[tuple[float, ...], ...] | None = None
     frequencies: tuple[float, ...] | None = None
 
@@ -78,6 +84,12 @@ class Palette:
                 raise UserError(f'space.{field} is {getattr(self, field)}: it must be 0 or above.')
             if getattr(self, field) and self.basis == 'rgb':
                 raise UserError(f'space.{field} is {getattr(self, field)}: basis rgb has none; use basis lab or luv.')
+        if self.estimate not in _ESTIMATES:
+            raise UserError(f'space.estimate is {self.estimate!r}: it must be {" or ".join(_ESTIMATES)}.')
+        if not 0 <= self.saturation < math.inf:
+            raise UserError(f'space.saturation is {self.saturation}: it must be 0 or above; 1 leaves colours alone.')
+        if self.saturation != 1 and self.basis == 'rgb':
+            raise UserError(f'space.saturation is {self.saturation}: basis rgb has none; use basis lab or luv.')
         if self.centers is not None:
             self._check_learned(self.centers)
 
@@ -118,16 +130,11 @@ class Palette:
 
     def shares(self, target: Float[Array, 'b h w d'], size: Sequence[int]) -> Float[Array, 'b p q k']:
         """Return the true distribution of each block of a target: shares of the classes, by a Gaussian."""
-        return jax.nn.softmax(-self._square_distances(shrink(target, size)) / (2 * self.sigma**2), axis=-1)
+        return jax.nn.softmax(-square_distances(shrink(target, size), self._centers()) / (2 * self.sigma**2), axis=-1)
 
     def _nearest(self, color: Float[Array, 'b h w d']) -> Int[Array, 'b h w 1']:
         """Return the class whose centre is nearest, int32; of several equally near, rounding decides."""
-        return jnp.argmin(self._square_distances(color), axis=-1).astype(jnp.int32)[..., None]
-
-    def _square_distances(self, color: Float[Array, 'b h w d']) -> Float[Array, 'b h w k']:
-        centers = self._centers()[None, None, None]
-        # Sums and one reduction, which XLA fuses: no array of distances, and none rounded as matmuls round.
-        return jnp.asarray(sum(jnp.square(color[..., i, None] - centers[..., i]) for i in range(centers.shape[-1])))
+        return jnp.argmin(square_distances(color, self._centers()), axis=-1).astype(jnp.int32)[..., None]
 
     def color(self, y: Float[Array, 'b p q k']) -> Float[Array, 'b p q d']:
         """Return the colour of logits, in the units of the basis."""
@@ -139,7 +146,8 @@ class Palette:
         shares = jax.nn.softmax(y / self.temperature, axis=-1)
         if self.compression:
             centers = scale_chroma(jnp.log1p, centers, self.compression)
-        color = jnp.einsum('bhwk,kd->bhwd', shares, centers, precision='highest')
+        color = (mean if self.estimate == 'mean' else geometric_median)(shares, centers)
+        color = self.saturation * color
         return scale_chroma(jnp.expm1, color, self.compression) if self.compression else color
 
     def join(self, x: Float[Array, 'b h w 1'], y: Float[Array, 'b p q k']) -> Float[Array, 'b h w 3']:
@@ -180,6 +188,38 @@ class Palette:
         if self.centers is None:
             raise UserError('space.centers is None: the colours of this palette have not been learned; train it first.')
         return np.array(self.centers, np.float32)
+
+
+def square_distances(
+    color: Float[Array, 'b h w d'], centers: Float[Array | np.ndarray, 'k d']
+) -> Float[Array, 'b h w k']:
+    """Return the squares of the distances of each colour to each of `centers`."""
+    centers = centers[None, None, None]
+    # Sums and one reduction, which XLA fuses: no array of distances, and none rounded as matmuls round.
+    return jnp.asarray(sum(jnp.square(color[..., i, None] - centers[..., i]) for i in range(centers.shape[-1])))
+
+
+def mean(shares: Float[Array, 'b h w k'], centers: Float[Array, 'k d']) -> Float[Array, 'b h w d']:
+    """Return the mean of `centers`, weighed by shares that add up to 1."""
+    return jnp.einsum('bhwk,kd->bhwd', shares, centers, precision='highest')
+
+
+def geometric_median(
+    shares: Float[Array, 'b h w k'], centers: Float[Array, 'k d'], steps: int = 4
+) -> Float[Array, 'b h w d']:
+    """Return about where the mean distance to `centers`, weighed by `shares`, is least.
+
+    A few steps from the mean, each to the mean weighed by shares over distances. A distance is sqrt(d^2 + 3^2): then
+    one of the colours itself is no place where it ends.
+
+    References:
+      Weiszfeld 1937, "Sur le point pour lequel la somme des distances de n points donnes est minimum".
+    """
+    color = mean(shares, centers)
+    for _ in range(steps):
+        weights = shares / jnp.sqrt(square_distances(color, centers) + 9)
+        color = mean(weights / weights.sum(axis=-1, keepdims=True), centers)
+    return color
 
 
 def scale_chroma(function: Callable[[Array], Array], color: Float[Array, '*b 2'], factor: float) -> Array:

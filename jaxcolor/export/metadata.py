@@ -129,13 +129,20 @@ def _meaning(space: Space) -> str:
         if not space.temperature:
             return f'logits: a pixel has the {colors} of space.centers[argmax({y})]{kept}'
         y = f'({y})' if space.vividness else y
-        mean = f'softmax({y} / {space.temperature:g}) @ space.centers'
+        color = f'softmax({y} / {space.temperature:g}) @ space.centers'
         if space.compression:
             c = f'{space.compression:g}'
-            mean += (
+            color += (
                 f', whose lengths C are ln(1 + {c} C) / {c} for the mean, and that of the mean (exp({c} C) - 1) / {c}'
             )
-        return f'logits: a pixel has the {colors} of {mean}{kept}'
+        if space.estimate == 'median':
+            color += (
+                '; instead of the mean m, where that is after four times m = sum(w centers) / sum(w), '
+                'w = softmax(…) / sqrt(|m - centers|^2 + 9)'
+            )
+        if space.saturation != 1:
+            color += f'; {space.estimate} times {space.saturation:g}'
+        return f'logits: a pixel has the {colors} of {color}{kept}'
     if isinstance(space, Rgb):
         return f'sRGB in [0, 1] = clip({"(y + 1) / 2" if space.signed else "y"}, 0, 1)'
     first, second = _AXES[space.name]

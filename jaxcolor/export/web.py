@@ -26,6 +26,7 @@ from jaxcolor.export.network import Network
 from jaxcolor.export.onnx import translate
 from jaxcolor.inference import render, variants
 from jaxcolor.inference.colorizer import Colorizer
+from jaxcolor.inference.network import decode
 from jaxcolor.weights import Card
 
 _PAGE = Path(__file__).parents[1] / 'server/page'
@@ -127,6 +128,7 @@ def graph(network: Network, colorizer: Colorizer) -> bytes:
             return image.reshape(1, h // stride, stride, w // stride, stride, image.shape[-1])[:, :, 0, :, 0]
 
         y: Any
+        near: Any = None
         apply: Any = functools.partial(network.generator.apply, network.variables, train=False)
         if takes_hints:
             hints, near = corners(left.pop(0), STRIDE), corners(left.pop(0), network.shrinks)
@@ -140,10 +142,11 @@ def graph(network: Network, colorizer: Colorizer) -> bytes:
             return render.chroma(space, x, y)
         temperature, vividness = left
         logits = logits.astype(jnp.float32)
-        if space.frequencies:
-            y = y - vividness * space.log_frequencies()[None, None, None]
-        y = y / temperature
-        return (space.color(y) if space.basis == 'lab' else render.chroma(space, x, y)), logits
+
+        def color(space: Palette, y: Array) -> Array:
+            return space.color(y) if space.basis == 'lab' else render.chroma(space, x, y)
+
+        return decode(space, y, temperature, vividness, near, color), logits
 
     sides = export.symbolic_shape('h, w', constraints=[f'{side} >= {network.least}' for side in 'hw'])
     inputs = {'x': jax.ShapeDtypeStruct((1, *sides, 1), jnp.float32)}

@@ -1,6 +1,7 @@
 """Small copies of pictures through the network: few shapes, so few programs, and what it says of each."""
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -128,21 +129,49 @@ def predict(
         return jax.vmap(one)(x, given)
 
     y = apply()
-    output = None
+    output = closeness = None
     if hints is not None:
-        output = apply(hints=hints)
-        y = y + near(hints, y.shape[1:3]) * (output - y)
+        output, closeness = apply(hints=hints), near(hints, y.shape[1:3])
+        y = y + closeness * (output - y)
     if isinstance(space, Palette):
-        if space.frequencies:
-            y = y - vividness * space.log_frequencies()[None, None, None]
-        y = y / temperature
-    chroma = render.chroma(space, x, y)
+        chroma = decode(space, y, temperature, vividness, closeness, lambda space, y: render.chroma(space, x, y))
+    else:
+        chroma = render.chroma(space, x, y)
     guided = render.guide((x.astype(jnp.float32) + 1) / 2, chroma)
     functions = jnp.where(filtered[:, None, None, None], guided, render.constant(chroma))
     functions = jnp.where(mirrored[:, None, None, None], functions[:, :, ::-1], functions)
     batch, height, width, _ = functions.shape
     padding = (0, 0), (0, rows - height * width), (0, 0)
     return list(jnp.pad(functions.reshape(batch, height * width, 4), padding)), output
+
+
+def decode(
+    space: Palette,
+    y: Float[Array, 'b p q k'],
+    temperature: Float[Array, ''],
+    vividness: Float[Array, ''],
+    closeness: Float[Array, 'b p q 1'] | None,
+    chroma: Callable[[Palette, Array], Float[Array, 'b h w 2']],
+) -> Float[Array, 'b h w 2']:
+    """Return a* and b* of a palette's logits. Near hints it is their plain mean, for there the colour is known.
+
+    Args:
+      space: with a `temperature` of 1 and a `vividness` of 0, for they are given.
+      y: logits.
+      temperature: what they are divided by.
+      vividness: see `Palette`.
+      closeness: to hints, see `near`; None without any.
+      chroma: of a space and logits, whether enlarged or not.
+    """
+    if space.frequencies:
+        strength = vividness if closeness is None else vividness * (1 - closeness)
+        y = y - strength * space.log_frequencies()[None, None, None]
+    y = y / temperature
+    color = chroma(space, y)
+    if closeness is None:
+        return color
+    plain = chroma(dataclasses.replace(space, estimate='mean', saturation=1.0), y)
+    return color + enlarge(closeness, color.shape[1:3]) * (plain - color)
 
 
 def near(hints: Float[Array, 'b p q 3'], size: Sequence[int]) -> Float[Array, 'b r s 1']:

@@ -34,7 +34,7 @@ class JaxcolorColorize:
             'required': {
                 'image': ('IMAGE',),
                 'model': ('STRING', {'default': weights.DEFAULT, 'tooltip': model}),
-                'vividness': ('FLOAT', {'default': 0.2, 'min': 0, 'max': 1, 'step': 0.05, 'tooltip': vividness}),
+                'vividness': ('FLOAT', {'default': 0.1, 'min': 0, 'max': 1, 'step': 0.05, 'tooltip': vividness}),
                 'saturation': ('FLOAT', {'default': 1, 'min': 0, 'max': 4, 'step': 0.05, 'tooltip': '0 is grey'}),
             }
         }

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import skimage.color
 import skimage.data
+from scipy.optimize import minimize
 from scipy.spatial import cKDTree
 from scipy.special import softmax
 
-from jaxcolor.color.palette import Palette
+from jaxcolor.color.palette import Palette, geometric_median
 from jaxcolor.color.spaces import Space, build_space, default_fields, grey
 from jaxcolor.errors import UserError
 
@@ -265,6 +266,61 @@ def test_compression_takes_the_mean_where_steps_in_chroma_look_alike():
     assert difference(mean) < 0.97 * difference(plain)
 
 
+@pytest.mark.parametrize('compression', [0.0, 0.045])
+def test_the_median_is_nearer_to_the_colours_than_the_mean(compression):
+    fields = {'temperature': 1.0, 'compression': compression}
+    y = 2 * jax.random.normal(jax.random.key(0), (1, 4, 5, 5))
+    shares = softmax(np.asarray(y, np.float64), axis=-1)
+
+    def flat(color):  # where means are taken
+        chroma = np.linalg.norm(color, axis=-1, keepdims=True)
+        return color * np.log1p(compression * chroma) / np.maximum(compression * chroma, 1e-9) if compression else color
+
+    centers = flat(np.asarray(CENTERS['lab'], np.float64))
+
+    def distance(color, share):
+        return share @ np.sqrt(np.sum(np.square(color - centers), axis=-1) + 9)
+
+    mean, median = (
+        flat(np.asarray(palette('lab', estimate=estimate, **fields).color(y), np.float64)[0])
+        for estimate in ('mean', 'median')
+    )
+    np.testing.assert_allclose(mean, shares[0] @ centers, atol=1e-3)
+    for place in np.ndindex(4, 5):
+        share = shares[0][place]
+        least = minimize(distance, mean[place], share, tol=1e-9).fun
+        before, after = (distance(color[place], share) - least for color in (mean, median))
+        assert -1e-3 < after < 0.5 * before + 1e-3
+
+
+def test_many_steps_come_to_the_median():
+    centers = np.asarray(CENTERS['lab'], np.float64)
+    shares = softmax(np.random.default_rng(0).standard_normal((1, 4, 5, 5)), axis=-1)
+    median = geometric_median(jnp.asarray(shares, jnp.float32), jnp.asarray(centers, jnp.float32), steps=300)
+    for place in np.ndindex(4, 5):
+        share = shares[0][place]
+        want = minimize(lambda c, s=share: s @ np.sqrt(np.sum(np.square(c - centers), axis=-1) + 9), (0, 0), tol=1e-10)
+        np.testing.assert_allclose(median[0][place], want.x, atol=0.02)
+
+
+def test_the_median_of_two_colours_takes_a_side_and_that_of_one_is_itself():
+    median = palette('lab', temperature=1.0, estimate='median')
+    np.testing.assert_allclose(median.color(1e4 * jnp.eye(5)[None, None])[0, 0], CENTERS['lab'], atol=1e-4)
+    two = Palette(size=2, basis='lab', temperature=1.0, estimate='median', centers=((0.0, 0.0), (30.0, 40.0)))
+    color = two.color(jnp.log(jnp.asarray([0.7, 0.3]))[None, None, None])[0, 0, 0]
+    assert jnp.linalg.norm(color) < 5 < 0.3 * 50
+
+
+def test_saturation_is_of_means_and_medians_where_they_are_taken():
+    y = jax.random.normal(jax.random.key(0), (1, 3, 3, 5))
+    plain = palette('lab', temperature=1.0, estimate='median')
+    np.testing.assert_allclose(dataclasses.replace(plain, saturation=1.25).color(y), 1.25 * plain.color(y), rtol=1e-6)
+    certain = 1e4 * jnp.eye(5)[None, None]
+    more = np.asarray(palette('lab', temperature=1.0, compression=0.045, saturation=1.2).color(certain)[0, 0])
+    chroma = np.linalg.norm(CENTERS['lab'], axis=-1)
+    np.testing.assert_allclose(np.linalg.norm(more, axis=-1), ((1 + 0.045 * chroma) ** 1.2 - 1) / 0.045, rtol=1e-4)
+
+
 def test_logits_of_a_quarter_of_the_size_are_interpolated():
     soft = palette('lab', sigma=5.0, temperature=1.0)
     x, y = jnp.zeros((1, 16, 8, 1)), jax.random.normal(jax.random.key(0), (1, 4, 2, 5))
@@ -272,6 +328,15 @@ def test_logits_of_a_quarter_of_the_size_are_interpolated():
     lab = skimage.color.rgb2lab(np.asarray(soft.join(x, y), np.float64))
     np.testing.assert_allclose(lab[..., 1:], want, atol=0.05)
     np.testing.assert_allclose(lab[..., 0], 50, atol=0.05)
+
+
+def test_how_colours_are_shown_is_checked():
+    with pytest.raises(UserError, match=r"space.estimate is 'mode': it must be mean or median"):
+        palette('lab', estimate='mode')
+    with pytest.raises(UserError, match=r'space.saturation is -1.0: it must be 0 or above; 1 leaves colours alone'):
+        palette('lab', saturation=-1.0)
+    with pytest.raises(UserError, match=r'space.saturation is 2.0: basis rgb has none'):
+        palette('rgb', saturation=2.0)
 
 
 @pytest.mark.parametrize('field', ['spacing', 'sigma', 'vividness', 'compression'])

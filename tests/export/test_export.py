@@ -32,7 +32,7 @@ GENERATORS = {
     'valid': {'filters': 2, 'output_activation': 'tanh'},
     'conv_unet': {'filters': 4, 'depth': 3},
     'resnet_unet': {'filters': 4},
-    'efficientnet_unet': {'width': 0.1, 'widths': (8, 8, 8, 8)},
+    'efficientnet_unet': {'width': 0.1, 'widths': (8, 8, 8, 8), 'enlarge': 2},
 }
 NOISY = {'sampling': 'dropout', 'dtype': 'bfloat16'}
 
@@ -165,6 +165,7 @@ def test_an_onnx_file_is_whole_and_for_browsers(colorizers, tmp_path):
         ('conv_unet', {'depth': 3}, 4, 4),
         ('resnet_unet', {}, 32, 32),
         ('efficientnet_unet', {'width': 0.1}, 32, 32),
+        ('efficientnet_unet', {'width': 0.1, 'enlarge': 4}, 8, 8),
     ],
 )
 def test_the_sizes_are_those_that_the_network_takes(name, fields, least, step):
@@ -218,6 +219,21 @@ def test_the_sizes_are_those_that_the_network_takes(name, fields, least, step):
             2,
             'logits: a pixel has the a*, b* of softmax(y / 1) @ space.centers, whose lengths C are '
             'ln(1 + 0.045 C) / 0.045 for the mean, and that of the mean (exp(0.045 C) - 1) / 0.045; L* = 50 * (x + 1)',
+        ),
+        (
+            'palette',
+            {
+                'size': 2,
+                'basis': 'lab',
+                'temperature': 1.0,
+                'estimate': 'median',
+                'saturation': 1.2,
+                'centers': ((0.0, 0.0), (9.0, 9.0)),
+            },
+            2,
+            'logits: a pixel has the a*, b* of softmax(y / 1) @ space.centers; instead of the mean m, where that is '
+            'after four times m = sum(w centers) / sum(w), w = softmax(…) / sqrt(|m - centers|^2 + 9); '
+            'median times 1.2; L* = 50 * (x + 1)',
         ),
     ],
 )

@@ -283,13 +283,17 @@ def _compare(graph: bytes, colorizer: Colorizer) -> None:
     if isinstance(space, Palette):
         vividness = 0.3 if space.frequencies else 0.0
         feed |= {'temperature': np.array(0.7, np.float32), 'vividness': np.array(vividness, np.float32)}
-        space = dataclasses.replace(space, temperature=0.7, vividness=vividness)
+        space = dataclasses.replace(space, temperature=0.7, vividness=0.0 if given else vividness)
     feed = {one.name: feed[one.name] for one in session.get_inputs()}
     forward = jax.jit(lambda variables, x, given: colorizer.generator.apply(variables, x, train=False, **given))
     plain = forward(colorizer.variables, x, jax.tree.map(jnp.zeros_like, given))  # hints of zeros are none
     hinted = forward(colorizer.variables, x, given)
     y = plain + reach * (hinted - plain) if given else plain
+    if given:  # vividness and the median end where a colour is known
+        y = y - 0.3 * (1 - reach) * space.log_frequencies()[None, None, None]
     wanted = space.color(y) if network.shrinks > 1 else render.chroma(space, jnp.asarray(x), y)
+    if given:
+        wanted = wanted + reach * (dataclasses.replace(space, estimate='mean').color(y) - wanted)
     chroma = session.run(['chroma'], feed)[0]
     assert np.ptp(wanted) > 1
     assert np.abs(chroma - wanted).max() < 0.02 * np.ptp(wanted)  # kernels in float16
