@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from helpers.data import PHOTOGRAPHS
 from helpers.hub_server import Hub, serve
 from safetensors.numpy import load_file, save_file
 
@@ -11,10 +12,9 @@ from jaxcolor import config as configs
 from jaxcolor.checkpoints import weights_file
 from jaxcolor.checkpoints.load import card, load
 from jaxcolor.checkpoints.model import OTHER_SIZES
-from jaxcolor.data import bundled
 from jaxcolor.errors import UserError
 from jaxcolor.evaluation import quality
-from jaxcolor.imaging import resize
+from jaxcolor.imaging import photos, resize
 
 SMALL = {'depth': 2, 'filters': 2, 'dropout_layers': 0}
 GREY = np.linspace(0, 255, 40 * 40).reshape(40, 40).astype(np.uint8)
@@ -48,13 +48,14 @@ def test_a_file_is_the_model_of_the_run(run, file):
     jax.tree.map(np.testing.assert_array_equal, load(file).variables, after.variables)
 
 
+@pytest.mark.skipif(not PHOTOGRAPHS.is_dir(), reason='places128 is not here')
 def test_the_model_that_comes_along_serves_other_render_sizes():
     """Its statistics are of several sizes; with those of 128 px alone it is worse at others."""
     model = load()
     assert {*model.variables[OTHER_SIZES]} == {'96', '160', '192', '256'}
     alone = model._replace(variables={key: model.variables[key] for key in ('params', 'batch_stats')})
-    source = bundled.open_bundled('test')
-    true = np.stack([resize.fit(source.decode(source[index], 192), 192) for index in range(0, len(source), 6)])
+    scenes = sorted((PHOTOGRAPHS / 'test').rglob('*.jpg'))[::8]
+    true = np.stack([resize.fit(photos.read_rgb(path), 192) for path in scenes])
     grey = quality.grey(true)
 
     def delta_e(model):
