@@ -200,7 +200,7 @@ def square_distances(
 
 
 def mean(shares: Float[Array, 'b h w k'], centers: Float[Array, 'k d']) -> Float[Array, 'b h w d']:
-    """Return the mean of `centers`, weighed by shares that add up to 1."""
+    """Return the sum of `centers`, weighed by shares: their mean, if these add up to 1."""
     return jnp.einsum('bhwk,kd->bhwd', shares, centers, precision='highest')
 
 
@@ -216,9 +216,10 @@ def geometric_median(
       Weiszfeld 1937, "Sur le point pour lequel la somme des distances de n points donnes est minimum".
     """
     color = mean(shares, centers)
+    with_one = jnp.pad(centers, ((0, 0), (0, 1)), constant_values=1)  # sums the weights as well
     for _ in range(steps):
-        weights = shares / jnp.sqrt(square_distances(color, centers) + 9)
-        color = mean(weights / weights.sum(axis=-1, keepdims=True), centers)
+        sums = mean(shares * jax.lax.rsqrt(square_distances(color, centers) + 9), with_one)
+        color = sums[..., :-1] / sums[..., -1:]
     return color
 
 
