@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: quickstart test quicktest lint format docs bench tpu zoo quality clean
+.PHONY: quickstart test quicktest lint format docs bench gpu tpu zoo quality clean
 
 # A stamp for each set of extras, remade when pyproject.toml changes.
 $(VENV)/%.installed: pyproject.toml
@@ -53,15 +53,24 @@ bench: FETCH := 2 GB
 bench: $(VENV)/train,bench.installed
 	$(BIN)/python tests/benchmarks/bench.py $(if $(FOLDER),--folder='$(FOLDER)') $(OPTIONS)
 
-# OPTIONS: configs, and what tests/benchmarks/tpu.py takes. libtpu stays outside of the environment, where JAX would look
-# for a TPU at every start.
+# OPTIONS: configs, and what tests/benchmarks/tpu.py and gpu.py take. Their compilers stay outside of the environment, where
+# JAX would look for a TPU or a GPU at every start.
 LIBTPU := from importlib.metadata import requires; print(next(r.split(";")[0] for r in requires("jax") if r.startswith("libtpu")))
-tpu: FETCH := 300 MB
+tpu gpu: FETCH := 500 MB
 tpu: $(VENV)/train.installed $(VENV)/tpu
 	PYTHONPATH=$(VENV)/tpu $(BIN)/python tests/benchmarks/tpu.py $(OPTIONS)
 
 $(VENV)/tpu: $(VENV)/train.installed
 	$(BIN)/pip install --no-deps --target $@ "$$($(BIN)/python -c '$(LIBTPU)')"
+	touch $@
+
+CUDA := from importlib.metadata import requires; print(next(r.split(";")[0][17:] for r in requires("jax") if r.startswith("jax-cuda13-plugin<")))
+gpu: $(VENV)/train.installed $(VENV)/gpu
+	PYTHONPATH=$(VENV)/gpu $(BIN)/python tests/benchmarks/gpu.py $(OPTIONS)
+
+$(VENV)/gpu: $(VENV)/train.installed
+	plugin="$$($(BIN)/python -c '$(CUDA)')" && \
+		$(BIN)/pip install --no-deps --target $@ "jax-cuda13-plugin$$plugin" "jax-cuda13-pjrt$$plugin"
 	touch $@
 
 zoo: $(VENV)/train.installed

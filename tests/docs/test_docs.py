@@ -31,7 +31,7 @@ PYPROJECT = tomllib.loads((ROOT / 'pyproject.toml').read_text())
 SCRIPTS = (
     'tests/faults.py',
     'tests/mutations.py',
-    *(f'tests/benchmarks/{name}.py' for name in ('bench', 'colorize', 'film', 'quality', 'serve', 'tpu')),
+    *(f'tests/benchmarks/{name}.py' for name in ('bench', 'colorize', 'film', 'gpu', 'quality', 'serve', 'tpu')),
 )
 SPECS = {'pipx': ['run', '--spec', '.'], 'uvx': ['--from', '.']}  # this repository
 
