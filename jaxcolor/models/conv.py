@@ -4,8 +4,8 @@ XLA's CPU convolutions lose a factor of ten or more on tiny maps, on few channel
 while its matrix products run at the processor's peak. So each of the three linear maps of a convolution (its
 value and its two gradients) is here in more than one form, and static shapes decide which one a CPU runs; sizes
 that an export leaves open (symbolic dimensions) count as large. Long trainings have oneDNN's forms as well. Other
-platforms run the native one. A transposed convolution is the adjoint of a convolution, so that it needs no more than
-these three.
+platforms run the native one, GPUs a product for kernels of 1x1. A transposed convolution is the adjoint of a
+convolution, so that it needs no more than these three.
 """
 
 import math
@@ -99,7 +99,8 @@ def _forward(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
     if few and _splits(x, size, stride, padding):
         return on_cpu(_forward_by_blocks, _forward_native, x, kernel, **forms)
     if size == 1 or few or _at_most(pixels, _SMALL_MAP) or _at_most(x.shape[0] * pixels, _FEW_ROWS):
-        return on_cpu(_forward_by_patches, _forward_native, x, kernel, **forms)
+        product = _forward_product if _is_product(size, stride, padding) else None
+        return on_cpu(_forward_by_patches, _forward_native, x, kernel, product, **forms)
     return _forward_native(x, kernel, stride, padding)
 
 
@@ -111,7 +112,8 @@ def _input_gradient(dy: Array, kernel: Array, stride: int, padding: Padding, sha
     large = stride == 1 and kernel.shape[0] > 1 and not _at_most(terms, _MANY_TERMS)
     if dy.shape[3] <= _FEW_CHANNELS or large:
         return _input_gradient_native(dy, kernel, stride, padding, shape)
-    return on_cpu(_input_gradient_by_shifts, _input_gradient_native, dy, kernel, **forms)
+    product = _input_gradient_product if _is_product(kernel.shape[0], stride, padding) else None
+    return on_cpu(_input_gradient_by_shifts, _input_gradient_native, dy, kernel, product, **forms)
 
 
 def _kernel_gradient(x: Array, dy: Array, stride: int, padding: Padding, size: int) -> Array:
@@ -122,7 +124,8 @@ def _kernel_gradient(x: Array, dy: Array, stride: int, padding: Padding, size: i
     if onednn.takes_kernel_gradient(x, dy, size):
         return onednn.kernel_gradient(x, dy, stride, padding, size)
     if size == 1 or _at_most(pixels, _SMALL_MAP) or _at_most(x.shape[0] * pixels, _FEW_ROWS):
-        return on_cpu(_kernel_gradient_by_patches, _kernel_gradient_native, x, dy, **forms)
+        product = _kernel_gradient_product if _is_product(size, stride, padding) else None
+        return on_cpu(_kernel_gradient_by_patches, _kernel_gradient_native, x, dy, product, **forms)
     return _kernel_gradient_native(x, dy, stride, padding, size)
 
 
@@ -131,9 +134,31 @@ def _at_most(count: int, most: int) -> bool:
     return isinstance(count, int) and count <= most
 
 
-def on_cpu(fast: Callable[..., Array], native: Callable[..., Array], a: Array, b: Array, **forms: object) -> Array:
-    """Leave the choice to lowering, so that a program exported here for a GPU gets the GPU's form."""
-    return lax.platform_dependent(a, b, cpu=partial(fast, **forms), default=partial(native, **forms))
+def _is_product(size: int, stride: int, padding: Padding) -> bool:
+    return size == stride == 1 and padding == (0, 0)
+
+
+def on_cpu(
+    fast: Callable[..., Array],
+    native: Callable[..., Array],
+    a: Array,
+    b: Array,
+    gpu: Callable[[Array, Array], Array] | None = None,
+    /,
+    **forms: object,
+) -> Array:
+    """Leave the choice to lowering, so that a program exported here for a GPU gets the GPU's form.
+
+    Args:
+      fast: what a CPU runs.
+      native: what others run.
+      a: the operand on the left.
+      b: the one on the right.
+      gpu: what GPUs run, if it isn't `native`.
+      forms: further arguments of `fast` and `native`.
+    """
+    others = dict.fromkeys(('cuda', 'rocm'), gpu) if gpu else {}
+    return lax.platform_dependent(a, b, cpu=partial(fast, **forms), **others, default=partial(native, **forms))
 
 
 # The value.
@@ -143,6 +168,11 @@ def _forward_native(x: Array, kernel: Array, stride: int, padding: Padding) -> A
     return lax.conv_general_dilated(
         x, kernel, (stride, stride), (padding, padding), dimension_numbers=('NHWC', 'HWIO', 'NHWC')
     )
+
+
+def _forward_product(x: Array, kernel: Array) -> Array:
+    """Return the same of a 1x1 kernel, which a GPU multiplies as it is stored: cuDNN wants it in another order."""
+    return lax.dot_general(x, kernel[0, 0], (((3,), (0,)), ((), ())))
 
 
 def _forward_by_patches(x: Array, kernel: Array, stride: int, padding: Padding) -> Array:
@@ -186,6 +216,10 @@ def _input_gradient_native(dy: Array, kernel: Array, stride: int, padding: Paddi
     )
 
 
+def _input_gradient_product(dy: Array, kernel: Array) -> Array:
+    return lax.dot_general(dy, kernel[0, 0], (((3,), (1,)), ((), ())))
+
+
 def _input_gradient_by_shifts(dy: Array, kernel: Array, stride: int, padding: Padding, shape: tuple[int, ...]) -> Array:
     """One product to the stride x stride blocks that a pixel reaches, the blocks' sum, then their pixels."""
     c = kernel.shape[2]
@@ -225,6 +259,10 @@ def _kernel_gradient_native(x: Array, dy: Array, stride: int, padding: Padding, 
         rhs_dilation=(stride, stride),
         dimension_numbers=('CHWN', 'IHWO', 'HWNC'),
     )
+
+
+def _kernel_gradient_product(x: Array, dy: Array) -> Array:
+    return lax.dot_general(x, dy, (((0, 1, 2), (0, 1, 2)), ((), ())))[None, None]
 
 
 def _kernel_gradient_by_patches(x: Array, dy: Array, stride: int, padding: Padding, size: int) -> Array:

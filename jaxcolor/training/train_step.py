@@ -228,6 +228,8 @@ def _optimize(
             return optimizer.update(mean, player.opt_state, player.params)
 
     def norms(mean: Any) -> Terms:
+        # For GPUs XLA would compute this in every step and then select, if the barrier didn't forbid it.
+        mean = jax.lax.optimization_barrier(mean)
         # Anew, for the update itself is never in memory.
         ratio = optax.tree.norm(update(mean)[0]) / optax.tree.norm(player.params)
         return {'grad_norm': optax.tree.norm(mean), 'update_ratio': ratio}

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from jax import lax
 
+from jaxcolor.models import conv as forms
 from jaxcolor.models.conv import conv, conv_transpose, upsample_conv
 
 
@@ -61,6 +62,7 @@ SHAPES = [
     (9, 16, 1, 32, 3, 1, (1, 1)),
     (9, 16, 32, 2, 3, 1, (1, 1)),
     (2, 1, 8, 8, 3, 1, (1, 1)),
+    (2, 8, 6, 5, 1, 1, (0, 0)),
     (2, 16, 8, 32, 2, 2, (0, 0)),
     (2, 8, 3, 16, 4, 1, (1, 2)),
     *(
@@ -126,6 +128,21 @@ def test_an_export_for_a_gpu_has_the_native_form():
     assert 'stablehlo.convolution' not in text['cpu']
     both = jax.export.export(function, platforms=['cpu', 'cuda'])(x, kernel)
     assert_close(both.call(x, kernel), native(x, kernel, 2, (1, 1)))
+
+
+def test_a_gpu_multiplies_kernels_of_1x1_as_they_are():
+    x, kernel = normal(0, 2, 8, 8, 5), normal(1, 1, 1, 5, 6)
+    step = jax.jit(jax.value_and_grad(lambda x, kernel: conv(x, kernel, 1, (0, 0)).sum(), argnums=(0, 1)))
+    text = {p: jax.export.export(step, platforms=[p])(x, kernel).mlir_module() for p in ('cuda', 'tpu')}
+    assert 'stablehlo.convolution' not in text['cuda']
+    assert 'stablehlo.convolution' in text['tpu']
+
+
+def test_products_equal_native():
+    x, kernel, dy = normal(0, 3, 4, 7, 5), normal(1, 1, 1, 5, 6), normal(2, 3, 4, 7, 6)
+    y, gradients = jax.vjp(partial(native, stride=1, padding=(0, 0)), x, kernel)
+    products = forms._input_gradient_product(dy, kernel), forms._kernel_gradient_product(x, dy)
+    assert_close((forms._forward_product(x, kernel), *products), (y, *gradients(dy)))
 
 
 @pytest.mark.parametrize('size', [1, 3, 5])
