@@ -1,7 +1,8 @@
 """What `tpu.py` and `gpu.py` share: the training step of a config, for accelerators that this machine lacks."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -18,31 +19,60 @@ from jaxcolor.training.update import one_device
 _COMPUTATION = re.compile(r'^(?:ENTRY )?%[\w.-]+ \(.*?^}', re.M | re.S)
 
 
-def configs(
-    names: Sequence[str], batch: int | None, dtype: str = 'bfloat16'
-) -> Iterator[tuple[str, ml_collections.ConfigDict]]:
-    """Yield (name and batch, config) of each experiment, without what it gets from data and files.
+def print_table(
+    columns: Sequence[str],
+    names: Sequence[str],
+    devices: Sequence[Any],
+    describe: Callable[[ml_collections.ConfigDict, Any], tuple[Sequence[str], Sequence[str]]],
+    *,
+    batch: int | None,
+    dtype: str = 'bfloat16',
+    text: Path | None = None,
+) -> int:
+    """Print a row for each experiment; return the exit status, 1 if one doesn't compile.
 
     Args:
+      columns: all but the first, which names config and batch.
       names: of experiments; all if there are none.
+      devices: to compile for.
+      describe: a config and its compiled step -> the cells of its row, and lines to follow it.
       batch: pictures a device; None for the config's own.
       dtype: of the arithmetic.
+      text: where the last compiled program is written to.
     """
+    print(f'| config, batch a device | {" | ".join(columns)} |\n{"|---" * (len(columns) + 1)}|')
+    status = 0
     for name in names or [name for name in experiments.paths() if name != 'quickstart']:
-        config = experiments.get_config(name)
-        config.dtype, config.pretrained.weights = dtype, ''
-        config.data.batch_size = batch or config.data.batch_size
-        if config.space.name == 'palette':  # any colours: their values change no program's cost
-            if config.space.spacing:
-                config.space.size = 157  # as photographs have them with a spacing of 10
-            width = 3 if config.space.basis == 'rgb' else 2
-            config.space.centers = np.random.default_rng(0).uniform(0, 1, (config.space.size, width)).tolist()
-            config.space.frequencies = [1 / config.space.size] * config.space.size
-        yield f'{name}, {config.data.batch_size}', config
+        config = prepare(experiments.get_config(name), batch, dtype)
+        title = f'{name}, {config.data.batch_size}'
+        try:
+            compiled = compile_step(config, devices)
+        except jax.errors.JaxRuntimeError as error:  # such as one that needs more memory than there is
+            status = 1
+            print(f'| {title} | {str(error).splitlines()[0]} |', flush=True)
+            continue
+        cells, more = describe(config, compiled)
+        print(f'| {" | ".join([title, *cells])} |', *more, sep='\n', flush=True)
+        if text:
+            text.write_text(compiled.as_text())
+    return status
 
 
-def lower(config: ml_collections.ConfigDict, devices: Sequence[Any]) -> Any:
-    """Lower the step of `config` for `devices`; `config.data.batch_size` is of one of them."""
+def prepare(config: ml_collections.ConfigDict, batch: int | None, dtype: str) -> ml_collections.ConfigDict:
+    """Return the config without what a run gets from data and files, and so compiles without them."""
+    config.dtype, config.pretrained.weights = dtype, ''
+    config.data.batch_size = batch or config.data.batch_size
+    if config.space.name == 'palette':  # any colours: their values change no program's cost
+        if config.space.spacing:
+            config.space.size = 157  # as photographs have them with a spacing of 10
+        width = 3 if config.space.basis == 'rgb' else 2
+        config.space.centers = np.random.default_rng(0).uniform(0, 1, (config.space.size, width)).tolist()
+        config.space.frequencies = [1 / config.space.size] * config.space.size
+    return config
+
+
+def compile_step(config: ml_collections.ConfigDict, devices: Sequence[Any]) -> Any:
+    """Compile the step of `config` for `devices`; `config.data.batch_size` is of one of them."""
     mesh = Mesh(np.array(devices), (AXIS,))
     everywhere, each = NamedSharding(mesh, PartitionSpec()), NamedSharding(mesh, PartitionSpec(AXIS))
 
@@ -64,7 +94,7 @@ def lower(config: ml_collections.ConfigDict, devices: Sequence[Any]) -> Any:
         out_specs=PartitionSpec(),
         check_vma=False,
     )
-    return jax.jit(step, donate_argnums=(0, 1)).lower(state, averages, images, numbers)
+    return jax.jit(step, donate_argnums=(0, 1)).lower(state, averages, images, numbers).compile()
 
 
 def entry(text: str) -> str:
@@ -88,8 +118,3 @@ def _short(source: str) -> str:
     source = re.sub(r'jit\([^)]*\)/|shard_map/|closed_call/|checkpoint/|rematted_computation/', '', source)
     source = re.sub(r'jvp\((\w*)\)', r'\1', re.sub(r'transpose\(jvp\((\w*)\)\)', r'gradient of \1', source))
     return source or 'unnamed'
-
-
-def table_row(cells: Sequence[str]) -> str:
-    """Return a line of a Markdown table."""
-    return f'| {" | ".join(cells)} |'

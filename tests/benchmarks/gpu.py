@@ -29,7 +29,7 @@ os.environ |= {
 }
 
 import compiled_step
-import jax
+import ml_collections
 from jax.experimental import topologies
 
 # NVIDIA's figures of the H100 SXM5, as XLA asks for them.
@@ -107,38 +107,24 @@ def main() -> int:
     parser.add_argument('--text', type=Path, help='write the compiled program of the last config there')
     args = parser.parse_args()
     topology: Any = topologies.get_topology_desc('', 'cuda', topology=f'1x1x{args.devices}', target_config=H100)
-    columns: tuple[str, ...] = (
-        'config, batch a GPU',
-        'kernels',
-        'convolutions',
-        'memory traffic, at 3.35 TB/s',
-        'memory',
-        'all-reduces',
-    )
-    print(compiled_step.table_row(columns) + f'\n{"|---" * len(columns)}|')
-    failed = False
-    for title, config in compiled_step.configs(args.configs, args.batch):
-        try:
-            compiled = compiled_step.lower(config, topology.devices).compile()
-        except jax.errors.JaxRuntimeError as error:
-            failed = True
-            print(f'| {title} | {str(error).splitlines()[0]} |', flush=True)
-            continue
+
+    def describe(_: ml_collections.ConfigDict, compiled: Any) -> tuple[list[str], list[str]]:
         step = read(compiled.as_text())
-        columns = (
-            title,
+        cells = [
             f'{len(step.kernels):,}',
             str(step.convolutions),
             f'{step.bytes / 1e9:.2f} GB, {step.bytes / BANDWIDTH * 1e3:.2f} ms',
             f'{compiled_step.memory(compiled) / 2**30:.2f} of {MEMORY / 2**30:.0f} GiB',
             str(step.all_reduces),
-        )
-        print(compiled_step.table_row(columns), flush=True)
-        for kernel, moved in step.kernels[: args.kernels]:
-            print(f'    {moved / 1e6:8.1f} MB  {moved / step.bytes:5.1%}  {kernel}')
-        if args.text:
-            args.text.write_text(compiled.as_text())
-    return 1 if failed else 0
+        ]
+        return cells, [
+            f'    {moved / 1e6:8.1f} MB  {moved / step.bytes:5.1%}  {kernel}'
+            for kernel, moved in step.kernels[: args.kernels]
+        ]
+
+    columns = ('kernels', 'convolutions', 'memory traffic, at 3.35 TB/s', 'memory', 'all-reduces')
+    given = {'batch': args.batch, 'text': args.text}
+    return compiled_step.print_table(columns, args.configs, topology.devices, describe, **given)
 
 
 if __name__ == '__main__':

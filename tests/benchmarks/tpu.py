@@ -31,7 +31,7 @@ os.environ |= {
 }
 
 import compiled_step
-import jax
+import ml_collections
 from jax.experimental import topologies
 
 
@@ -111,38 +111,24 @@ def main() -> int:
     if not re.fullmatch(f'({"|".join(CHIPS)}):[0-9]+(x[0-9]+)+', args.topology):
         parser.error(f'--topology={args.topology} is no slice; use {" or ".join(CHIPS)} and its shape, such as v5e:2x2')
     chip, devices = CHIPS[args.topology.partition(':')[0]], slice_devices(args.topology)
-    columns: tuple[str, ...] = (
-        'config, batch a chip',
-        f'estimate on {args.topology}',
-        'images/s a chip',
-        'matrix units',
-        'memory',
-        'all-reduces',
-    )
-    print(compiled_step.table_row(columns) + f'\n{"|---" * len(columns)}|')
-    failed = False
-    for title, config in compiled_step.configs(args.configs, args.batch, args.dtype):
-        try:
-            compiled = compiled_step.lower(config, devices).compile()
-        except jax.errors.JaxRuntimeError as error:  # such as one that needs more memory than there is
-            failed = True
-            print(f'| {title} | {str(error).splitlines()[0]} |', flush=True)
-            continue
+
+    def describe(config: ml_collections.ConfigDict, compiled: Any) -> tuple[list[str], list[str]]:
         step = read(compiled, chip)
-        columns = (
-            title,
+        cells = [
             f'{step.seconds * 1e3:.2f} ms',
             f'{config.data.batch_size / step.seconds:,.0f}',
             f'{step.flops / chip.flops * 1e3:.2f} ms',
             f'{step.memory / 2**30:.2f} of {chip.memory / 2**30:.0f} GiB',
             str(step.all_reduces),
-        )
-        print(compiled_step.table_row(columns), flush=True)
-        for operation, seconds in step.operations[: args.fusions]:
-            print(f'    {seconds * 1e3:8.3f} ms  {seconds / step.seconds:5.1%}  {operation}')
-        if args.text:
-            args.text.write_text(compiled.as_text())
-    return 1 if failed else 0
+        ]
+        return cells, [
+            f'    {seconds * 1e3:8.3f} ms  {seconds / step.seconds:5.1%}  {operation}'
+            for operation, seconds in step.operations[: args.fusions]
+        ]
+
+    columns = (f'estimate on {args.topology}', 'images/s a chip', 'matrix units', 'memory', 'all-reduces')
+    given = {'batch': args.batch, 'dtype': args.dtype, 'text': args.text}
+    return compiled_step.print_table(columns, args.configs, devices, describe, **given)
 
 
 if __name__ == '__main__':
