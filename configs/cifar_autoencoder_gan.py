@@ -6,6 +6,9 @@ in the tutorial. The report shows no result of it and names no reconstruction te
 `cifar_dcgan.py`.
 
     TFDS_DATA_DIR=… python -m jaxcolor.main --config=configs/cifar_autoencoder_gan.py
+
+Ten epochs (--config.num_epochs=10 --config.dtype=bfloat16) took 60 minutes on two CPU cores, beside other work: PSNR
+25.03 dB (grey 24.83), Delta E 9.69 (grey 10.46).
 """
 
 import ml_collections
