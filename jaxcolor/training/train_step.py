@@ -218,6 +218,7 @@ def _optimize(
     """Return the player after its update; the norm of its gradient, and its update's in proportion to its parameters'.
 
     The gradient is as it was before it is clipped. Norms are nan but in every eighth step: they read all parameters.
+    For GPUs XLA computes them in every step and selects, for at a branch the host would wait for the device.
     """
     # Divided before the sum, where it is fused with what computes the gradient: after it, it is a pass of its own.
     devices = jax.lax.axis_size(AXIS)
@@ -228,8 +229,6 @@ def _optimize(
             return optimizer.update(mean, player.opt_state, player.params)
 
     def norms(mean: Any) -> Terms:
-        # For GPUs XLA would compute this in every step and then select, if the barrier didn't forbid it.
-        mean = jax.lax.optimization_barrier(mean)
         # Anew, for the update itself is never in memory.
         ratio = optax.tree.norm(update(mean)[0]) / optax.tree.norm(player.params)
         return {'grad_norm': optax.tree.norm(mean), 'update_ratio': ratio}

@@ -6,10 +6,10 @@
 The second line needs JAX's CUDA plugin, which `make gpu` gets, and which is no part of jaxcolor here.
 
 Compiles the step of every device, gradients' all-reduces included, in bfloat16, and prints for each config: how many
-kernels a step starts (those of an eighth of the steps, which log norms, left out), how many of them are cuDNN's
-convolutions, the bytes that they read and write, how long that takes at the least, the memory it takes, the
-all-reduces, and the kernels that move most, with the network and the pass that they come from. Nothing of it is a
-timing: kernels take microseconds each to start, and cuDNN's choices are made on a GPU alone.
+kernels a step starts, how many of them are cuDNN's convolutions, the bytes that they read and write, how long that
+takes at the least, the memory it takes, the all-reduces, and the kernels that move most, with the network and the pass
+that they come from. Nothing of it is a timing: kernels take microseconds each to start, and cuDNN's choices are made on
+a GPU alone.
 """
 
 import argparse
