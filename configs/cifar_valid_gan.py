@@ -10,8 +10,8 @@ The batch is not known (64 here); nothing is mirrored.
 
     TFDS_DATA_DIR=… python -m jaxcolor.main --config=configs/cifar_valid_gan.py
 
-One epoch took 33 minutes of processor time: `target_mse` 0.0082 on the test pictures, where figure 20 has 0.0078.
-See configs/README.md.
+Three epochs (--config.dtype=bfloat16) took 38 minutes on two CPU cores, beside other work: `target_mse` 0.0085, 0.0080
+and 0.0076 on the test pictures (grey 0.0070), where figure 20 has 0.0078 after one and 0.0061 after 50.
 """
 
 import ml_collections
