@@ -218,7 +218,7 @@ def _optimize(
     """Return the player after its update; the norm of its gradient, and its update's in proportion to its parameters'.
 
     The gradient is as it was before it is clipped. Norms are nan but in every eighth step: they read all parameters.
-    For GPUs XLA computes them in every step and selects, for at a branch the host would wait for the device.
+    XLA for GPUs computes them in every step and selects; a branch that it had to keep would have the host wait.
     """
     # Divided before the sum, where it is fused with what computes the gradient: after it, it is a pass of its own.
     devices = jax.lax.axis_size(AXIS)
