@@ -21,11 +21,11 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
-# Before JAX is loaded; without what XLA chooses by trying, for that takes a GPU.
+# Before JAX is loaded; without what XLA chooses by trying, for that takes a GPU. Flags that were given stay.
 os.environ |= {
     'JAX_PLATFORMS': 'cpu',
     'TF_CPP_MIN_LOG_LEVEL': '3',
-    'XLA_FLAGS': '--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false',
+    'XLA_FLAGS': f'--xla_gpu_autotune_level=0 --xla_gpu_enable_triton_gemm=false {os.environ.get("XLA_FLAGS", "")}',
 }
 
 import compiled_step
@@ -52,6 +52,7 @@ BANDWIDTH, MEMORY = 3352.32e9, 84929347584  # bytes a second; bytes
 
 _OPERATION = re.compile(r'^  (?:ROOT )?%(?P<name>[\w.-]+) = (?P<shape>.*?) (?P<kind>[\w-]+)\((?P<operands>.*)', re.M)
 _NO_KERNEL = {'parameter', 'constant', 'tuple', 'get-tuple-element', 'bitcast', 'conditional', 'all-reduce-done'}
+# Of s8 there is nothing but cuBLAS' room to work in, which counts as no traffic.
 _BYTES = {'pred': 1, 's8': 0, 'u8': 1, 'bf16': 2, 'f16': 2, 's32': 4, 'u32': 4, 'f32': 4, 's64': 8, 'u64': 8, 'f64': 8}
 
 
