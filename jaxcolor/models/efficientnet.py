@@ -11,7 +11,7 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float
 
 from jaxcolor.models.depthwise import depthwise_conv
-from jaxcolor.models.layers import KEPT, Conv, same_padding
+from jaxcolor.models.layers import KEPT, Conv, add_bias, same_padding
 
 _he_normal = nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')
 _linear_normal = nn.initializers.variance_scaling(1.0, 'fan_in', 'normal')
@@ -107,10 +107,9 @@ class DepthwiseConv(nn.Module):
         """Convolve."""
         init = nn.initializers.normal((2 / self.kernel_size**2) ** 0.5)
         kernel = self.param('kernel', init, (self.kernel_size, self.kernel_size, x.shape[-1]))
-        bias = self.param('bias', nn.initializers.zeros, (x.shape[-1],))
         padding = same_padding(self.kernel_size, self.stride)
         y = depthwise_conv(x.astype(self.dtype), kernel.astype(self.dtype), self.stride, padding)
-        return checkpoint_name(y + bias.astype(self.dtype)[None, None, None], KEPT)
+        return checkpoint_name(add_bias(self, y), KEPT)
 
 
 def rounded(channels: float) -> int:

@@ -1,6 +1,6 @@
 """Images per second of whole training steps, and the first step of a fresh process, beside PyTorch's.
 
-    python tests/benchmarks/training_step.py CASE [--seconds 20 [--no-torch]]
+    python tests/benchmarks/training_step.py CASE [--dtype bfloat16] [--seconds 20 [--no-torch]]
 
 takes the first step of a case and says so; then, for so many seconds, jaxcolor's and PyTorch's steps take turns in this
 process, and each one's best rate is said as JSON. `bench.py` runs this for each case.
@@ -161,11 +161,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('case', choices=CASES)
     parser.add_argument('--seconds', type=float, help='of turns; none if left out')
+    parser.add_argument('--dtype', help="of jaxcolor's networks; PyTorch's stay float32")
     parser.add_argument('--no-torch', action='store_true', help='jaxcolor alone')
     args = parser.parse_args()
     xla_flags.set_for_training()
     compilation_cache.use()
     config = read_config(args.case)
+    config.dtype = args.dtype or config.dtype
     state, run = build_step(config)
     with onednn.allowed():  # as in a long training
         run()

@@ -5,6 +5,7 @@ import pytest
 from flax import linen as nn
 
 from jaxcolor.errors import UserError
+from jaxcolor.models.efficientnet import DepthwiseConv
 from jaxcolor.models.layers import (
     Conv,
     ConvTranspose,
@@ -142,6 +143,26 @@ def test_the_average_is_that_of_a_convolution(dtype, rtol):
         results.append((y, *vjp(dy)))
     assert {leaf.dtype for leaf in jax.tree.leaves(results)} == {jnp.dtype(dtype)}
     jax.tree.map(lambda a, b: np.testing.assert_allclose(*np.float32([a, b]), rtol=rtol, atol=rtol), *results)
+
+
+@pytest.mark.parametrize(
+    'layer',
+    [
+        Conv(3, dtype=jnp.bfloat16),
+        ConvTranspose(3, dtype=jnp.bfloat16),
+        DepthwiseConv(3, 1, dtype=jnp.bfloat16),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)
+def test_gradients_of_biases_are_summed_in_float32(layer):
+    x = normal(4, 8, 8, 3)
+    flags = () if isinstance(layer, DepthwiseConv) else (True,)
+    variables = layer.init(jax.random.key(0), x, *flags)
+    y, vjp = jax.vjp(lambda variables: layer.apply(variables, x, *flags), variables)
+    dy = jnp.asarray(normal(*y.shape), y.dtype)
+    assert y.dtype == jnp.bfloat16
+    gradient = vjp(dy)[0]['params']['bias']
+    np.testing.assert_allclose(gradient, np.float64(dy).sum((0, 1, 2)), rtol=1e-5)
 
 
 # What TensorFlow pads around pictures of even size: ceil(n / stride) pixels come out, the odd one is behind.
