@@ -19,15 +19,22 @@ def chrome(downloads: Path, *switches: str) -> Iterator[webdriver.Chrome]:
     """Yields a browser without a window, whose log is kept; it downloads to a folder, which it has as `downloads`."""
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
-    ours = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--window-size=1280,900')
+    ours = ('--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage')
     for switch in (*ours, *switches):
         options.add_argument(switch)
     options.add_experimental_option('prefs', {'download.default_directory': str(downloads)})
     options.set_capability('goog:loggingPrefs', {'browser': 'ALL'})
     browser = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    resize(browser, 1280, 900)
     browser.downloads = downloads
     yield browser
     browser.quit()
+
+
+def resize(browser: webdriver.Chrome, width: int, height: int) -> None:
+    """Give the page so many pixels, scroll bar included; the window's frame, of newer versions, comes on top."""
+    browser.set_window_size(width, height)
+    browser.set_window_size(width, height + browser.execute_script('return outerHeight - innerHeight'))
 
 
 def open_anew(browser: webdriver.Chrome, url: str) -> webdriver.Chrome:
